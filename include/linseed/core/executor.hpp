@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace linseed {
+
+namespace detail {
+
+/// A borrowed callable `void(std::int64_t)`: two pointers, no allocation.
+class Task {
+ public:
+  template <class Function>
+    requires(!std::is_same_v<std::remove_cvref_t<Function>, Task>)
+  Task(Function&& function) noexcept  // NOLINT: a parameter type
+      : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
+        call_([](void* object, std::int64_t index) { (*static_cast<std::remove_reference_t<Function>*>(object))(index); }) {}
+  void operator()(std::int64_t index) const { call_(object_, index); }
+
+ private:
+  void* object_;
+  void (*call_)(void*, std::int64_t);
+};
+
+}  // namespace detail
+
+/// Where compiled functions run: a pool of threads that belongs to this object and to its copies. Results do not depend
+/// on the number of threads.
+class Executor {
+ public:
+  /// `threads` at least 1, the calling thread included. Throws ValueError otherwise.
+  explicit Executor(int threads = 1);
+
+  [[nodiscard]] int threads() const noexcept;
+
+  /// Calls `task(0) ... task(count - 1)`, each exactly once, in any order and on any of the threads, and returns when all
+  /// are done. `task` must not throw. Concurrent calls from several threads are allowed; nested calls run serially.
+  void parallel_for(std::int64_t count, detail::Task task) const;
+
+ private:
+  class Pool;
+  std::shared_ptr<Pool> pool_;  // empty for a single thread
+};
+
+}  // namespace linseed

@@ -1,0 +1,208 @@
+#pragma once
+
+#include <any>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include <linseed/core/array.hpp>
+#include <linseed/nn/scope.hpp>
+#include <linseed/tree/pytree.hpp>
+
+namespace linseed::nn {
+
+namespace detail {
+
+[[noreturn]] void throw_argument(std::string_view model, std::size_t index, std::string_view expected);
+[[noreturn]] void throw_argument_count(std::string_view model, std::size_t got, std::string_view expected);
+/// Numbers of any type in `argument` as double; nothing for other things.
+std::optional<double> number_in(const std::any& argument);
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// An argument as the parameter type that a module declares.
+template <class Parameter>
+std::optional<Parameter> argument_as(const std::any& argument) {
+  if (const auto* exact = std::any_cast<Parameter>(&argument)) return *exact;
+  if constexpr (std::is_same_v<Parameter, Array>) {
+    if (const auto* tree = std::any_cast<Tree>(&argument); tree != nullptr && tree->is_leaf()) return tree->array();
+    if (const auto number = number_in(argument)) return Array(*number);
+  } else if constexpr (std::is_same_v<Parameter, Tree>) {
+    if (const auto* array = std::any_cast<Array>(&argument)) return Tree(*array);
+  } else if constexpr (std::is_same_v<Parameter, ArrayLike>) {
+    if (const auto* array = std::any_cast<Array>(&argument)) return ArrayLike(*array);
+    if (const auto number = number_in(argument)) return ArrayLike(*number);
+  } else if constexpr (std::is_arithmetic_v<Parameter>) {
+    if (const auto number = number_in(argument)) return static_cast<Parameter>(*number);
+  } else if constexpr (is_optional<Parameter>) {
+    if (auto inner = argument_as<typename Parameter::value_type>(argument)) return Parameter(std::move(*inner));
+  }
+  return std::nullopt;
+}
+
+/// The parameter types behind the Scope of a module's call operator; nothing when it is overloaded or a template.
+template <class F>
+struct Parameters {
+  static constexpr bool known = false;
+};
+template <class R, class... P>
+struct Parameters<R (*)(Scope&, P...)> {
+  static constexpr bool known = true;
+  using types = std::tuple<std::remove_cvref_t<P>...>;
+};
+template <class R, class M, class... P>
+struct Parameters<R (M::*)(Scope&, P...) const> : Parameters<R (*)(Scope&, P...)> {};
+template <class R, class M, class... P>
+struct Parameters<R (M::*)(Scope&, P...) const noexcept> : Parameters<R (*)(Scope&, P...)> {};
+
+template <class M>
+consteval auto parameters_of() {
+  if constexpr (std::is_pointer_v<M>) {
+    return Parameters<M>{};
+  } else if constexpr (requires { &M::operator(); }) {
+    return Parameters<decltype(&M::operator())>{};
+  } else {
+    return Parameters<void>{};
+  }
+}
+
+template <class M>
+inline constexpr bool is_function_of_array = std::is_invocable_r_v<Array, const M&, const Array&>;
+template <class M>
+inline constexpr bool is_module =
+    decltype(parameters_of<M>())::known || std::is_invocable_r_v<Array, const M&, Scope&, const Array&> ||
+    std::is_invocable_r_v<Array, const M&, Scope&, const Array&, bool>;
+
+}  // namespace detail
+
+/// Any module, held by value with its type erased: what TrainState and Sequential store. It is called like the module, with
+/// (scope, arguments...), and gives an Array. Also holds plain functions of one Array (`nn::relu`). Two Models are equal
+/// when their modules have the same type and equal fields; modules that cannot be compared are equal to their copies.
+class Model {
+ public:
+  Model() = default;
+  template <class M>
+    requires(!std::is_same_v<std::remove_cvref_t<M>, Model> &&
+             (detail::is_module<std::decay_t<M>> || detail::is_function_of_array<std::decay_t<M>>))
+  Model(M&& module) : held_(std::make_shared<const Held<std::decay_t<M>>>(std::forward<M>(module))) {}  // NOLINT
+
+  /// Calls the module. Throws ValueError when the arguments are not what it takes, or when the Model is empty.
+  template <class... Args>
+  [[nodiscard]] Array operator()(Scope& scope, const Args&... args) const {
+    const std::any arguments[] = {std::any(args)..., std::any()};
+    return call(scope, {arguments, sizeof...(Args)});
+  }
+
+  [[nodiscard]] const std::type_info& type() const noexcept { return held_ ? held_->type() : typeid(void); }
+  /// The module's type name.
+  [[nodiscard]] std::string_view name() const noexcept { return held_ ? held_->name() : "empty Model"; }
+  /// False for plain functions, which have no variables.
+  [[nodiscard]] bool is_module() const noexcept { return held_ && held_->is_module(); }
+  /// The `name` field of the module, where there is one.
+  [[nodiscard]] std::string_view given_name() const noexcept { return held_ ? held_->given_name() : ""; }
+
+  friend bool operator==(const Model& a, const Model& b) {
+    return a.held_ == b.held_ || (a.held_ && b.held_ && a.type() == b.type() && a.held_->equals(*b.held_));
+  }
+
+ private:
+  struct Holder {
+    virtual ~Holder() = default;
+    virtual Array call(Scope& scope, std::span<const std::any> arguments) const = 0;
+    virtual bool equals(const Holder& other) const = 0;
+    virtual const std::type_info& type() const noexcept = 0;
+    virtual std::string_view name() const noexcept = 0;
+    virtual std::string_view given_name() const noexcept = 0;
+    virtual bool is_module() const noexcept = 0;
+  };
+
+  template <class M>
+  struct Held final : Holder {
+    template <class... A>
+    explicit Held(A&&... args) : module(std::forward<A>(args)...) {}
+
+    Array call(Scope& scope, std::span<const std::any> arguments) const override {
+      constexpr auto parameters = detail::parameters_of<M>();
+      if constexpr (parameters.known) {
+        using Types = typename decltype(parameters)::types;
+        return call_prefix<Types, std::tuple_size_v<Types>>(scope, arguments);
+      } else if constexpr (detail::is_module<M>) {
+        return call_overloaded(scope, arguments);
+      } else {
+        if (arguments.size() != 1) detail::throw_argument_count(name(), arguments.size(), "1");
+        return module(required<Array>(arguments, 0));
+      }
+    }
+
+    // Trailing parameters may have defaults: takes the longest list that fits.
+    template <class Types, std::size_t N>
+    Array call_prefix(Scope& scope, std::span<const std::any> arguments) const {
+      if (arguments.size() == N) {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) -> Array {
+          if constexpr (std::is_invocable_r_v<Array, const M&, Scope&, std::tuple_element_t<I, Types>...>) {
+            return module(scope, required<std::tuple_element_t<I, Types>>(arguments, I)...);
+          } else {
+            detail::throw_argument_count(name(), arguments.size(), "another number");
+          }
+        }(std::make_index_sequence<N>{});
+      }
+      if constexpr (N > 0) {
+        return call_prefix<Types, N - 1>(scope, arguments);
+      } else {
+        detail::throw_argument_count(name(), arguments.size(), "fewer");
+      }
+    }
+
+    Array call_overloaded(Scope& scope, std::span<const std::any> arguments) const {
+      if constexpr (std::is_invocable_r_v<Array, const M&, Scope&, const Array&>) {
+        if (arguments.size() == 1) return module(scope, required<Array>(arguments, 0));
+      }
+      if constexpr (std::is_invocable_r_v<Array, const M&, Scope&, const Array&, bool>) {
+        if (arguments.size() == 2) return module(scope, required<Array>(arguments, 0), required<bool>(arguments, 1));
+      }
+      detail::throw_argument_count(name(), arguments.size(), "(Array) or (Array, bool)");
+    }
+
+    template <class Parameter>
+    Parameter required(std::span<const std::any> arguments, std::size_t index) const {
+      auto value = detail::argument_as<Parameter>(arguments[index]);
+      if (!value) detail::throw_argument(name(), index, reflect::type_name<Parameter>());
+      return std::move(*value);
+    }
+
+    bool equals(const Holder& other) const override {
+      if constexpr (pytree::is_dynamic<M> || std::is_pointer_v<M> || !std::is_class_v<M>) {
+        return false;
+      } else {
+        return pytree::static_equal(module, static_cast<const Held&>(other).module);
+      }
+    }
+    const std::type_info& type() const noexcept override { return typeid(M); }
+    std::string_view name() const noexcept override { return reflect::type_name<M>(); }
+    std::string_view given_name() const noexcept override {
+      if constexpr (requires { std::string_view(module.name); }) {
+        return module.name;
+      } else {
+        return {};
+      }
+    }
+    bool is_module() const noexcept override { return detail::is_module<M>; }
+
+    M module;
+  };
+
+  Array call(Scope& scope, std::span<const std::any> arguments) const;
+
+  std::shared_ptr<const Holder> held_;
+};
+
+}  // namespace linseed::nn

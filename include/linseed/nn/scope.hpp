@@ -1,0 +1,233 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include <linseed/core/array.hpp>
+#include <linseed/core/error.hpp>
+#include <linseed/core/reflect.hpp>
+#include <linseed/nn/initializers.hpp>
+#include <linseed/tree/tree.hpp>
+
+namespace linseed::nn {
+
+/// A variable that a module reads is not there.
+struct MissingVariableError : Error { using Error::Error; };
+/// A module writes to a collection that `apply` was not told to return.
+struct ImmutableCollectionError : Error { using Error::Error; };
+/// Two things of one name in one module.
+struct NameInUseError : Error { using Error::Error; };
+/// A parameter of another shape than the module would make.
+struct ParamShapeError : ShapeError { using ShapeError::ShapeError; };
+/// A module draws from a stream of keys that was not passed.
+struct MissingRngError : Error { using Error::Error; };
+
+/// Which collections a call of `apply` may change and gives back.
+class Mutable {
+ public:
+  /// All of them, or none.
+  explicit Mutable(bool all) : complement_(all) {}
+  explicit Mutable(std::vector<std::string> collections) : names_(std::move(collections)) {}
+  /// All but these.
+  [[nodiscard]] static Mutable all_except(std::vector<std::string> collections) {
+    Mutable result(std::move(collections));
+    result.complement_ = true;
+    return result;
+  }
+  [[nodiscard]] bool contains(std::string_view collection) const;
+
+ private:
+  std::vector<std::string> names_;
+  bool complement_ = false;
+};
+
+/// `nn::apply(model, variables, nn::mutable_({"batch_stats"}), x)`
+[[nodiscard]] inline Mutable mutable_(std::initializer_list<std::string> collections) {
+  return Mutable(std::vector<std::string>(collections));
+}
+[[nodiscard]] inline Mutable mutable_(bool all) { return Mutable(all); }
+
+/// Keys by stream: `nn::rngs({{"dropout", key}})`.
+struct Rngs {
+  std::map<std::string, Array, std::less<>> streams;
+};
+[[nodiscard]] inline Rngs rngs(std::initializer_list<std::pair<const std::string, Array>> streams) { return {{streams}}; }
+
+namespace detail {
+
+struct ScopeNode;
+struct ScopeRoot;
+
+}  // namespace detail
+
+class Scope;
+
+/// A variable of some collection, seen from the module that owns it.
+class Variable {
+ public:
+  [[nodiscard]] const Array& value() const;
+  /// Replaces the value in what `apply` returns. Throws ImmutableCollectionError when the collection is not mutable.
+  void set(Array value) const;
+
+ private:
+  friend class Scope;
+  Variable(detail::ScopeRoot* root, detail::ScopeNode* owner, std::string collection, std::string name)
+      : root_(root), owner_(owner), collection_(std::move(collection)), name_(std::move(name)) {}
+
+  detail::ScopeRoot* root_;
+  detail::ScopeNode* owner_;
+  std::string collection_, name_;
+};
+
+/// A submodule that may be called several times with the same parameters. Made by Scope::share.
+template <class Module>
+class Shared;
+
+/// A cursor into the variables during one `init` or `apply` (flax.core.Scope). A module gets its caller's scope and, to
+/// have variables under a name of its own, enters it first:
+///
+///     struct Block {
+///       int features;
+///       std::string name = {};                                  // optional; "Block_0", "Block_1", ... without
+///       Array operator()(nn::Scope& parent, const Array& x) const {
+///         nn::Scope scope = parent.enter(*this);
+///         return nn::relu(nn::Dense{.features = features}(scope, x));
+///       }
+///     };
+///
+/// The module that `init` and `apply` are called with lives at the root: entering it changes nothing. A scope is valid
+/// only during the call that made it.
+class Scope {
+ public:
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  ~Scope();
+
+  /// The scope of a module called here. Names follow Flax: the module's `name` if it has that field and it is not empty,
+  /// else its type's name and a counter. Throws NameInUseError.
+  template <class Module>
+  [[nodiscard]] Scope enter(const Module& module) {
+    return enter_as(typeid(Module), reflect::type_name<Module>(), name_of(module));
+  }
+  /// The scope of a child with this name, opened for a module of the given type. Throws NameInUseError.
+  [[nodiscard]] Scope child(std::string_view name, const std::type_info& module = typeid(void));
+
+  /// Names a submodule here; every call of what this returns uses the same parameters.
+  template <class Module>
+  [[nodiscard]] Shared<Module> share(Module module);
+
+  /// The parameter `name` of this module: made by `init(key, shape, dtype)` during nn::init, read and checked during apply.
+  /// Throws MissingVariableError or ParamShapeError.
+  [[nodiscard]] Array param(std::string_view name, const Initializer& init, const Shape& shape, DType dtype = DType::float32);
+
+  /// The variable `name` of any collection, made by `init()` when it does not exist and the collection is mutable. Throws
+  /// MissingVariableError.
+  [[nodiscard]] Variable variable(std::string_view collection, std::string_view name, const std::function<Array()>& init);
+  [[nodiscard]] bool has_variable(std::string_view collection, std::string_view name) const;
+
+  /// A fresh key of a stream, derived from the module's path and a counter exactly as Flax does. Streams that were not
+  /// passed fall back to "params"; throws MissingRngError when that is missing too.
+  [[nodiscard]] Array make_rng(std::string_view stream = "params");
+  [[nodiscard]] bool has_rng(std::string_view stream) const;
+
+  [[nodiscard]] bool is_initializing() const noexcept;
+  [[nodiscard]] bool is_mutable(std::string_view collection) const;
+  /// "Encoder_0/Dense_1"; empty at the root.
+  [[nodiscard]] std::string path() const;
+
+  /// True while the module of this type was not entered yet in the scope that was opened for it.
+  template <class Module>
+  [[nodiscard]] bool is_for(const Module&) const noexcept {
+    return pending_ != nullptr && *pending_ == typeid(Module);
+  }
+
+ private:
+  template <class Module>
+  friend class Shared;
+  friend struct detail::ScopeRoot;
+
+  Scope(detail::ScopeRoot* root, detail::ScopeNode* node, const std::type_info* pending);
+
+  template <class Module>
+  static std::string_view name_of(const Module& module) {
+    if constexpr (requires { std::string_view(module.name); }) {
+      return module.name;
+    } else {
+      return {};
+    }
+  }
+  Scope enter_as(const std::type_info& type, std::string_view type_name, std::string_view name);
+  detail::ScopeNode* reserve_child(std::string_view type_name, std::string_view name);
+  /// Opens a node anew: names may be given again, counters of keys go on.
+  static void reopen(detail::ScopeNode* node);
+
+  detail::ScopeRoot* root_;
+  detail::ScopeNode* node_;
+  const std::type_info* pending_;  ///< the module for which this scope was opened, until it enters
+  int exceptions_;
+};
+
+template <class Module>
+class Shared {
+ public:
+  template <class... Args>
+  auto operator()(const Args&... args) const {
+    Scope::reopen(node_);
+    Scope scope(root_, node_, &typeid(Module));
+    return module_(scope, args...);
+  }
+
+ private:
+  friend class Scope;
+  Shared(Module module, detail::ScopeRoot* root, detail::ScopeNode* node) : module_(std::move(module)), root_(root), node_(node) {}
+
+  Module module_;
+  detail::ScopeRoot* root_;
+  detail::ScopeNode* node_;
+};
+
+template <class Module>
+Shared<Module> Scope::share(Module module) {
+  detail::ScopeNode* node = reserve_child(reflect::type_name<Module>(), name_of(module));
+  return Shared<Module>(std::move(module), root_, node);
+}
+
+/// Any module, function or lambda under a name: `nn::named("encoder", Encoder{})(scope, x)`.
+template <class Module>
+[[nodiscard]] auto named(std::string name, Module module) {
+  return [name = std::move(name), module = std::move(module)](Scope& parent, const auto&... args) {
+    Scope scope = parent.child(name, typeid(Module));
+    return module(scope, args...);
+  };
+}
+
+namespace detail {
+
+/// One `init` or `apply` under way.
+class Call {
+ public:
+  Call(Tree variables, Rngs rngs, Mutable filter, bool initializing);
+  ~Call();
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  /// The scope at the root, opened for a module of this type.
+  [[nodiscard]] Scope root(const std::type_info& module);
+  /// The collections that the call may change, as they are now.
+  [[nodiscard]] Tree mutable_collections() const;
+  /// Where the exception now in flight left the innermost module.
+  [[nodiscard]] const std::string& failed_at() const noexcept;
+
+ private:
+  std::unique_ptr<ScopeRoot> root_;
+};
+
+}  // namespace detail
+
+}  // namespace linseed::nn

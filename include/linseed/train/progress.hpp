@@ -1,0 +1,35 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace linseed {
+
+/// A bar that moves on a terminal: "epoch 3 [=========>      ]  61%  loss 0.41  5120/s". On anything else it is silent, and
+/// what is worth keeping is printed as plain lines by its user.
+class Progress {
+ public:
+  /// Writes to `stream`, which must outlive the bar.
+  Progress(std::FILE* stream, std::string label, std::int64_t total);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  /// Shows that `done` of `total` are done, with a few words behind the bar; redraws at most ten times a second.
+  void update(std::int64_t done, std::string_view words);
+  /// Wipes the bar away.
+  void clear();
+
+ private:
+  std::FILE* stream_;
+  std::string label_;
+  std::int64_t total_;
+  bool is_terminal_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point next_draw_{};
+};
+
+}  // namespace linseed

@@ -1,0 +1,206 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <linseed/core/array.hpp>
+#include <linseed/tree/pytree.hpp>
+
+// Reverse-mode differentiation (jax.grad, jax.vjp, jax.custom_vjp) of functions of pytrees. The function runs as usual,
+// values and all, while its ops are recorded; transforms compose in any order.
+
+namespace linseed {
+
+/// Which arguments to differentiate by: `grad(f, argnums<0, 2>)`. The gradient is then a tuple.
+template <std::size_t... I>
+struct Argnums {};
+template <std::size_t... I>
+inline constexpr Argnums<I...> argnums{};
+
+namespace detail {
+
+/// One differentiation under way.
+class Differentiation {
+ public:
+  /// Throws DTypeError naming the path of an Array that is not floating-point.
+  Differentiation(std::span<const Array> primals, const std::vector<std::string>& paths);
+  ~Differentiation();
+  Differentiation(const Differentiation&) = delete;
+  Differentiation& operator=(const Differentiation&) = delete;
+
+  [[nodiscard]] const std::vector<Array>& inputs() const noexcept { return inputs_; }
+  /// The gradients of a scalar. Throws ShapeError or DTypeError when it is none.
+  [[nodiscard]] std::vector<Array> gradients_of(const Array& loss) const;
+  /// The cotangents of the inputs; zeros where there is no dependence.
+  [[nodiscard]] std::vector<Array> pull_back(std::span<const Array> outputs, std::span<const Array> cotangents) const;
+  /// Ends the recording; `pull_back` still works.
+  void end() noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::vector<Array> primals_, inputs_;
+};
+
+/// What an Array stands for outside of the traces that have ended.
+Array outside(const Array& array);
+
+template <class T>
+struct LossAndAux {
+  static constexpr bool has_aux = false;
+};
+template <class Aux>
+struct LossAndAux<std::pair<Array, Aux>> {
+  static constexpr bool has_aux = true;
+};
+
+template <std::size_t... I, class Tuple>
+auto select(const Tuple& arguments) {
+  return std::make_tuple(std::get<I>(arguments)...);
+}
+
+// Puts `values` into the selected places of `arguments`.
+template <std::size_t... I, class Tuple, class Values>
+Tuple replaced(Tuple arguments, const Values& values) {
+  [&]<std::size_t... K>(std::index_sequence<K...>) {
+    ((std::get<I>(arguments) = std::get<K>(values)), ...);
+  }(std::make_index_sequence<sizeof...(I)>{});
+  return arguments;
+}
+
+template <std::size_t... I, class Tuple>
+std::vector<std::string> selected_paths(const Tuple& arguments) {
+  std::vector<std::string> result;
+  const auto append = [&](std::size_t index, const auto& argument) {
+    for (std::string& path : pytree::paths(argument, "argument " + std::to_string(index))) result.push_back(std::move(path));
+  };
+  (append(I, std::get<I>(arguments)), ...);
+  return result;
+}
+
+template <class Tuple>
+auto unwrap_single(Tuple values) {
+  if constexpr (std::tuple_size_v<Tuple> == 1) {
+    return std::get<0>(std::move(values));
+  } else {
+    return values;
+  }
+}
+
+}  // namespace detail
+
+/// A function that gives the value of `f` and its gradient: {value, gradient}. `f` returns a scalar Array (the loss), or
+/// std::pair{loss, aux} with any pytree `aux`, which is passed on undifferentiated; `value` is what f returned. The
+/// gradient has the structure of the argument (the first one unless `argnums` says otherwise).
+/// Throws ShapeError when the loss is not a scalar, DTypeError when an Array to differentiate by is not floating-point.
+template <class F, std::size_t... I>
+[[nodiscard]] auto value_and_grad(F f, Argnums<I...>) {
+  static_assert(sizeof...(I) > 0, "linseed: grad needs an argument to differentiate by");
+  return [f = std::move(f)]<class... Args>(const Args&... args) {
+    using Result = std::invoke_result_t<const F&, const Args&...>;
+    static_assert(std::is_same_v<Result, Array> || detail::LossAndAux<Result>::has_aux,
+                  "linseed: a function under grad returns a scalar Array, or std::pair of it and what else it found");
+    const std::tuple<Args...> arguments(args...);
+    const auto primals = detail::select<I...>(arguments);
+    detail::Differentiation differentiation(pytree::leaves(primals), detail::selected_paths<I...>(arguments));
+    const auto traced = pytree::with_leaves(primals, differentiation.inputs());
+    const Result result = std::apply(f, detail::replaced<I...>(arguments, traced));
+    std::vector<Array> gradients;
+    if constexpr (detail::LossAndAux<Result>::has_aux) {
+      gradients = differentiation.gradients_of(result.first);
+    } else {
+      gradients = differentiation.gradients_of(result);
+    }
+    differentiation.end();
+    return std::pair(pytree::map(detail::outside, result), detail::unwrap_single(pytree::with_leaves(primals, gradients)));
+  };
+}
+template <class F>
+[[nodiscard]] auto value_and_grad(F f) {
+  return value_and_grad(std::move(f), argnums<0>);
+}
+
+/// A function that gives the gradient of `f`; with aux, {gradient, aux}. See value_and_grad.
+template <class F, std::size_t... I>
+[[nodiscard]] auto grad(F f, Argnums<I...> which) {
+  return [both = value_and_grad(std::move(f), which)](const auto&... args) {
+    auto [value, gradient] = both(args...);
+    if constexpr (std::is_same_v<decltype(value), Array>) {
+      return gradient;
+    } else {
+      return std::pair(std::move(gradient), std::move(value.second));
+    }
+  };
+}
+template <class F>
+[[nodiscard]] auto grad(F f) {
+  return grad(std::move(f), argnums<0>);
+}
+
+/// Runs f(args...) and gives {its result, pull_back}: `pull_back(cotangent)`, with a cotangent of the result's structure,
+/// gives the cotangents of the arguments as a tuple. It may be called any number of times.
+template <class F, class... Args>
+[[nodiscard]] auto vjp(const F& f, const Args&... args) {
+  const std::tuple<Args...> arguments(args...);
+  auto differentiation = std::make_shared<detail::Differentiation>(pytree::leaves(arguments), pytree::paths(arguments, "argument"));
+  auto result = std::apply(f, pytree::with_leaves(arguments, differentiation->inputs()));
+  differentiation->end();
+  const std::vector<Array> outputs = pytree::leaves(result);
+  auto pull_back = [differentiation, outputs, arguments](const decltype(result)& cotangent) {
+    return pytree::with_leaves(arguments, differentiation->pull_back(outputs, pytree::leaves(cotangent)));
+  };
+  return std::pair(pytree::map(detail::outside, result), std::move(pull_back));
+}
+
+namespace detail {
+
+/// See program/trace.hpp: the flat form of a function with a gradient rule of its own.
+std::vector<Array> call_custom_vjp(
+    std::function<std::vector<Array>(std::span<const Array>)> primal,
+    std::function<std::pair<std::vector<Array>, std::vector<Array>>(std::span<const Array>)> forward,
+    std::function<std::vector<Array>(std::span<const Array>, std::span<const Array>)> backward, std::span<const Array> operands);
+
+}  // namespace detail
+
+/// `f` with a gradient rule of its own (jax.custom_vjp): `forward(args...)` gives std::pair{result, residuals};
+/// `backward(residuals, cotangent)` gives the cotangents of the arguments: a tuple, or the bare value for one argument.
+/// Residuals are any pytree.
+template <class F, class Forward, class Backward>
+[[nodiscard]] auto custom_vjp(F f, Forward forward, Backward backward) {
+  return [=]<class... Args>(const Args&... args) {
+    using Arguments = std::tuple<Args...>;
+    using Result = std::invoke_result_t<const F&, const Args&...>;
+    using Residuals = typename std::invoke_result_t<const Forward&, const Args&...>::second_type;
+    const Arguments arguments(args...);
+    // The structures of result and residuals are known only once a rule has run; the flat functions leave them here.
+    auto result = std::make_shared<std::optional<Result>>();
+    auto residuals = std::make_shared<std::optional<Residuals>>();
+
+    auto flat_primal = [=](std::span<const Array> operands) {
+      *result = std::apply(f, pytree::with_leaves(arguments, operands));
+      return pytree::leaves(**result);
+    };
+    auto flat_forward = [=](std::span<const Array> operands) {
+      auto [value, saved] = std::apply(forward, pytree::with_leaves(arguments, operands));
+      *result = std::move(value);
+      *residuals = std::move(saved);
+      return std::pair(pytree::leaves(**result), pytree::leaves(**residuals));
+    };
+    auto flat_backward = [=](std::span<const Array> saved, std::span<const Array> cotangents) {
+      const auto gradients = backward(pytree::with_leaves(**residuals, saved), pytree::with_leaves(**result, cotangents));
+      return pytree::leaves(gradients);
+    };
+    const std::vector<Array> operands = pytree::leaves(arguments);
+    const std::vector<Array> outputs =
+        detail::call_custom_vjp(flat_primal, flat_forward, flat_backward, operands);
+    return pytree::with_leaves(std::move(**result), outputs);
+  };
+}
+
+}  // namespace linseed

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <memory>
+
+#include <linseed/core/array.hpp>
+
+namespace linseed {
+
+class Trace;
+
+namespace detail {
+
+/// What an Array handle points at. Exactly one of these holds:
+/// - `buffer`: concrete elements;
+/// - `trace`: the result of node `index` of that trace; `value` is what it stands for one trace further out, and is
+///   empty while `jit` traces.
+struct ArrayNode {
+  Shape shape = {};
+  DType dtype = DType::float32;
+  std::shared_ptr<const void> buffer = {};
+  std::shared_ptr<Trace> trace = {};
+  int index = -1;
+  Array value = {};
+
+  /// Throws ValueError for an empty handle.
+  static const ArrayNode& of(const Array& array);
+  static const ArrayNode* peek(const Array& array) noexcept { return array.node_.get(); }
+  static Array make(ArrayNode node);
+  static Array concrete(std::shared_ptr<const void> buffer, const Shape& shape, DType dtype);
+  static Array traced(std::shared_ptr<Trace> trace, int index, const Shape& shape, DType dtype, Array value = {});
+};
+
+/// The handle whose trace is still open, seen from inside out: values recorded by a trace that has ended stand for
+/// what they were computed to. Throws TraceError when there is no such value.
+Array settled(const Array& array);
+
+/// The concrete Array underneath all traces, or an empty one.
+Array concrete_value(const Array& array);
+
+/// An uninitialised, 64-byte aligned buffer for `shape`. Throws ShapeError for a negative extent or when the size does
+/// not fit into memory's address range, std::bad_alloc when memory is short.
+std::shared_ptr<void> allocate(const Shape& shape, DType dtype);
+
+}  // namespace detail
+}  // namespace linseed

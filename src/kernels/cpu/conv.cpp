@@ -1,0 +1,498 @@
+#include "kernels/conv.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <numeric>
+
+#include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/dtypes.hpp"
+
+// All three ops are products of a matrix whose rows are pixels and whose columns are taps x channels, never laid out:
+// its elements are found in a tile of the input, which holds the padding as zeros. The gradient in the input is itself
+// such a convolution, of the cotangent with the flipped kernel. A dilated input is not filled with zeros: output places
+// that see the same taps (a phase) are taken together.
+
+namespace linseed::kernels::cpu {
+
+namespace {
+
+constexpr std::size_t axes = 3;  // missing leading axes have extent 1
+using Extents = std::array<std::int64_t, axes>;
+
+constexpr std::int64_t tile_bytes = 256 << 10;      // of the input that a block works on
+constexpr std::int64_t max_tile_bytes = 1 << 20;    // beyond it the reference kernel takes over
+constexpr std::int64_t partials_bytes = 1 << 20;    // of kernel gradients before they are added up
+constexpr std::int64_t wanted_tasks = 32;
+constexpr std::int64_t column_quantum = 32;         // two of the widest vectors of floats
+
+std::int64_t ceil_divide(std::int64_t a, std::int64_t b) noexcept { return a / b + (a % b != 0); }
+std::int64_t floor_divide(std::int64_t a, std::int64_t b) noexcept { return a / b - (a % b != 0 && a < 0); }
+std::int64_t product(const Extents& extents) noexcept { return extents[0] * extents[1] * extents[2]; }
+
+/// Tap k of output place o meets input place i where i * input_dilation = o * stride - low + k * kernel_dilation.
+struct Axis {
+  std::int64_t out, in, taps, stride, low, input_dilation, kernel_dilation;
+
+  [[nodiscard]] std::int64_t first_input(std::int64_t begin) const noexcept {
+    return floor_divide(begin * stride - low, input_dilation);
+  }
+  [[nodiscard]] std::int64_t last_input(std::int64_t end) const noexcept {
+    return floor_divide((end - 1) * stride - low + (taps - 1) * kernel_dilation, input_dilation);
+  }
+  /// At most so many input places lie under `count` neighbouring output places.
+  [[nodiscard]] std::int64_t reach(std::int64_t count) const noexcept {
+    const std::int64_t span = (count - 1) * stride + (taps - 1) * kernel_dilation;
+    return input_dilation == 1 ? span + 1 : span / input_dilation + 2;
+  }
+};
+
+/// Channels and features are those of one group.
+struct Problem {
+  std::int64_t samples, groups, channels, features;
+  std::array<Axis, axes> axis;
+
+  [[nodiscard]] bool is_empty() const noexcept {
+    return channels == 0 || std::any_of(axis.begin(), axis.end(), [](const Axis& a) { return a.taps == 0 || a.in == 0; });
+  }
+};
+
+Problem forward_problem(const attr::Conv& conv, const Shape& y) noexcept {
+  const std::size_t rank = conv.strides.size();
+  Problem problem{y[0], conv.groups, conv.kernel_shape[rank], conv.kernel_shape[rank + 1] / conv.groups, {}};
+  for (std::size_t i = 0; i < axes; ++i) {
+    Axis& axis = problem.axis[i];
+    if (i + rank < axes) {
+      axis = {1, 1, 1, 1, 0, 1, 1};
+      continue;
+    }
+    const std::size_t at = i + rank - axes;
+    axis = {y[at + 1],         conv.input_shape[at + 1], conv.kernel_shape[at],  conv.strides[at], conv.low[at],
+            conv.input_dilation[at], conv.kernel_dilation[at]};
+  }
+  return problem;
+}
+
+/// The convolution that takes the cotangent to the input's gradient: taps in reverse, strides and input dilation swapped.
+Problem adjoint(Problem problem) noexcept {
+  std::swap(problem.channels, problem.features);
+  for (Axis& axis : problem.axis) {
+    axis = {axis.in,         axis.out, axis.taps, axis.input_dilation, (axis.taps - 1) * axis.kernel_dilation - axis.low,
+            axis.stride,     axis.kernel_dilation};
+  }
+  return problem;
+}
+
+/// Where element (tap, channel, group, feature) of a kernel lies.
+struct KernelLayout {
+  std::int64_t first = 0;
+  Extents tap{};
+  std::int64_t channel = 0, group = 0, feature = 0;
+};
+
+KernelLayout kernel_layout(const Problem& problem) noexcept {
+  const std::int64_t row = problem.groups * problem.features;
+  KernelLayout layout{.first = 0, .tap = {}, .channel = row, .group = problem.features, .feature = 1};
+  std::int64_t step = problem.channels * row;
+  for (std::size_t i = axes; i-- > 0; step *= problem.axis[i].taps) layout.tap[i] = step;
+  return layout;
+}
+
+/// The same kernel as the adjoint of `problem` reads it.
+KernelLayout flipped_layout(const Problem& problem) noexcept {
+  KernelLayout layout = kernel_layout(problem);
+  std::swap(layout.channel, layout.feature);
+  for (std::size_t i = 0; i < axes; ++i) {
+    layout.first += (problem.axis[i].taps - 1) * layout.tap[i];
+    layout.tap[i] = -layout.tap[i];
+  }
+  return layout;
+}
+
+/// A block of the result's pixels.
+struct Block {
+  std::int64_t sample, samples;
+  Extents begin, count;
+};
+
+/// How the work is cut; it follows from shapes alone.
+struct Grid {
+  std::int64_t samples = 1;  // per block
+  Extents out{};             // per block
+  std::int64_t channels = 0; // of all groups, per tile
+  std::int64_t tile = 0;     // elements per block, at most
+  Extents out_blocks{};
+  std::int64_t blocks = 0, tiles = 0;
+
+  [[nodiscard]] Block block(std::int64_t index, const Problem& problem) const noexcept {
+    Block block{};
+    for (std::size_t i = axes; i-- > 0; index /= out_blocks[i]) {
+      block.begin[i] = index % out_blocks[i] * out[i];
+      block.count[i] = std::min(out[i], problem.axis[i].out - block.begin[i]);
+    }
+    block.sample = index * samples;
+    block.samples = std::min(samples, problem.samples - block.sample);
+    return block;
+  }
+};
+
+Grid grid_of(const Problem& problem, std::int64_t element_size) noexcept {
+  Grid grid;
+  grid.channels = problem.groups * problem.channels;
+  for (std::size_t i = 0; i < axes; ++i) grid.out[i] = problem.axis[i].out;
+
+  const auto tile_size = [&] {  // as double: hostile dilations exceed 64 bits
+    double size = static_cast<double>(grid.channels);
+    for (std::size_t i = 0; i < axes; ++i) size *= static_cast<double>(problem.axis[i].reach(grid.out[i]));
+    return size * static_cast<double>(element_size);
+  };
+  const auto halve_out = [&] {
+    for (std::int64_t& extent : grid.out) {
+      if (extent == 1) continue;
+      extent = ceil_divide(extent, 2);
+      return true;
+    }
+    return false;
+  };
+  const auto halve_channels = [&](std::int64_t above) {
+    if (grid.channels <= above) return false;
+    grid.channels = ceil_divide(grid.channels, 2);
+    return true;
+  };
+  while (tile_size() > tile_bytes) {
+    if (product(grid.out) > 64 && halve_out()) continue;
+    if (!halve_channels(8) && !halve_out() && !halve_channels(1)) break;
+  }
+  while (grid.samples * 2 <= problem.samples && tile_size() * static_cast<double>(grid.samples * 2) <= tile_bytes &&
+         product(grid.out) * grid.samples < 256) {
+    grid.samples *= 2;
+  }
+  const auto count = [&] {
+    grid.blocks = ceil_divide(problem.samples, grid.samples);
+    for (std::size_t i = 0; i < axes; ++i) {
+      grid.out_blocks[i] = ceil_divide(problem.axis[i].out, grid.out[i]);
+      grid.blocks *= grid.out_blocks[i];
+    }
+    return grid.blocks;
+  };
+  while (count() < wanted_tasks / 2 && product(grid.out) * grid.samples > 128) {
+    if (grid.samples > 1) {
+      grid.samples /= 2;
+    } else if (!halve_out()) {
+      break;
+    }
+  }
+  grid.tiles = ceil_divide(problem.groups * problem.channels, grid.channels);
+  const double bytes = tile_size() * static_cast<double>(grid.samples);
+  grid.tile = bytes > max_tile_bytes ? 0 : static_cast<std::int64_t>(bytes) / element_size;
+  return grid;
+}
+
+/// The features of one group in pieces, so that there are about enough tasks.
+std::int64_t column_chunk(const Problem& problem, std::int64_t tasks) noexcept {
+  if (tasks >= wanted_tasks) return std::max<std::int64_t>(problem.features, 1);
+  const std::int64_t chunk = ceil_divide(problem.features, ceil_divide(wanted_tasks, tasks));
+  return std::max<std::int64_t>(ceil_divide(chunk, column_quantum), 1) * column_quantum;
+}
+
+/// Memory that a thread keeps from call to call. Null when there is none to be had.
+template <int slot>
+void* scratch(std::int64_t bytes) noexcept {
+  thread_local std::unique_ptr<std::byte[]> memory;
+  thread_local std::int64_t capacity = 0;
+  if (bytes > capacity) {
+    memory.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(bytes)]);
+    capacity = memory ? bytes : 0;
+  }
+  return memory.get();
+}
+
+/// The input under a block, in some of its channels.
+template <class T>
+struct Tile {
+  const T* data;
+  std::int64_t sample_stride;
+  Extents first, stride;
+};
+
+/// Points at the input itself where the block touches no padding, else copies it into `memory`.
+template <class T>
+Tile<T> tile_under(const Problem& problem, const Block& block, std::int64_t channel, std::int64_t channels, const T* x,
+                   T* memory) noexcept {
+  const std::int64_t all_channels = problem.groups * problem.channels;
+  Extents first, count, x_stride;
+  std::int64_t x_sample = all_channels;
+  bool inside = true;
+  for (std::size_t i = axes; i-- > 0;) {
+    const Axis& axis = problem.axis[i];
+    first[i] = axis.first_input(block.begin[i]);
+    const std::int64_t last = axis.last_input(block.begin[i] + block.count[i]);
+    count[i] = last - first[i] + 1;
+    inside = inside && first[i] >= 0 && last < axis.in;
+    x_stride[i] = x_sample;
+    x_sample *= axis.in;
+  }
+  x += block.sample * x_sample + channel;
+  if (inside) {
+    for (std::size_t i = 0; i < axes; ++i) x += first[i] * x_stride[i];
+    return {x, x_sample, first, x_stride};
+  }
+
+  const auto in_range = [&](std::size_t i, std::int64_t position) {
+    return position >= 0 && position < problem.axis[i].in;
+  };
+  // Along a row: zeros, the part inside the input, zeros.
+  const std::int64_t begin = std::clamp<std::int64_t>(-first[2], 0, count[2]);
+  const std::int64_t end = std::clamp<std::int64_t>(problem.axis[2].in - first[2], begin, count[2]);
+  T* out = memory;
+  for (std::int64_t n = 0; n < block.samples; ++n, x += x_sample) {
+    for (std::int64_t i = first[0]; i < first[0] + count[0]; ++i) {
+      for (std::int64_t j = first[1]; j < first[1] + count[1]; ++j, out += count[2] * channels) {
+        if (!in_range(0, i) || !in_range(1, j) || begin == end) {
+          std::fill_n(out, count[2] * channels, T{});
+          continue;
+        }
+        const T* from = x + i * x_stride[0] + j * x_stride[1] + (first[2] + begin) * all_channels;
+        std::fill_n(out, begin * channels, T{});
+        if (channels == all_channels) {
+          std::copy_n(from, (end - begin) * channels, out + begin * channels);
+        } else {
+          for (std::int64_t k = begin; k < end; ++k, from += all_channels) std::copy_n(from, channels, out + k * channels);
+        }
+        std::fill_n(out + end * channels, (count[2] - end) * channels, T{});
+      }
+    }
+  }
+  return {memory, product(count) * channels, first, {count[1] * count[2] * channels, count[2] * channels, channels}};
+}
+
+/// Output places of one residue on an axis, and the taps through which they see the input at all.
+struct Phase {
+  std::int64_t first_out, out_step, out_count;
+  std::int64_t first_tap, tap_step, tap_count;
+  std::int64_t first_in, in_per_out, in_per_tap;
+};
+
+Phase phase_of(const Axis& axis, std::int64_t residue, std::int64_t begin, std::int64_t count) noexcept {
+  const std::int64_t dilation = axis.input_dilation;
+  Phase phase{};
+  phase.out_step = dilation / std::gcd(axis.stride, dilation);
+  phase.tap_step = dilation / std::gcd(axis.kernel_dilation, dilation);
+  phase.first_out = begin + residue;
+  phase.out_count = ceil_divide(count - residue, phase.out_step);
+  const std::int64_t origin = phase.first_out * axis.stride - axis.low;
+  for (std::int64_t tap = 0; tap < std::min(axis.taps, phase.tap_step); ++tap) {
+    const std::int64_t position = origin + tap * axis.kernel_dilation;
+    if (position % dilation != 0) continue;
+    phase.first_tap = tap;
+    phase.tap_count = ceil_divide(axis.taps - tap, phase.tap_step);
+    phase.first_in = position / dilation;
+    phase.in_per_out = axis.stride / std::gcd(axis.stride, dilation);
+    phase.in_per_tap = axis.kernel_dilation / std::gcd(axis.kernel_dilation, dilation);
+    break;
+  }
+  return phase;
+}
+
+/// Calls `function(pixels, taps)` for every phase of the block, with the pixels' places in tile and result, and the taps'
+/// in tile and kernel. The taps' last dimension is left for the channels of one group.
+template <class T, class Function>
+void for_each_phase(const Problem& problem, const Block& block, const Tile<T>& tile, const KernelLayout& kernel,
+                    Function&& function) noexcept {
+  Extents periods;
+  for (std::size_t i = 0; i < axes; ++i) {
+    const Axis& axis = problem.axis[i];
+    periods[i] = std::min(axis.input_dilation / std::gcd(axis.stride, axis.input_dilation), block.count[i]);
+  }
+  for (std::int64_t index = 0; index < product(periods); ++index) {
+    Lattice pixels, taps;
+    std::int64_t rest = index;
+    std::int64_t result_stride = problem.groups * problem.features;
+    pixels.extent[0] = block.samples;
+    pixels.stride[0][0] = tile.sample_stride;
+    bool sees_input = true;
+    for (std::size_t i = axes; i-- > 0; rest /= periods[i], result_stride *= problem.axis[i].out) {
+      const Phase phase = phase_of(problem.axis[i], rest % periods[i], block.begin[i], block.count[i]);
+      sees_input = sees_input && phase.tap_count > 0;
+      pixels.extent[i + 1] = phase.out_count;
+      pixels.first[0] += (phase.first_in - tile.first[i]) * tile.stride[i];
+      pixels.stride[0][i + 1] = phase.in_per_out * tile.stride[i];
+      pixels.first[1] += phase.first_out * result_stride;
+      pixels.stride[1][i + 1] = phase.out_step * result_stride;
+      taps.extent[i] = phase.tap_count;
+      taps.stride[0][i] = phase.in_per_tap * tile.stride[i];
+      taps.first[1] += phase.first_tap * kernel.tap[i];
+      taps.stride[1][i] = phase.tap_step * kernel.tap[i];
+    }
+    pixels.stride[1][0] = result_stride;
+    pixels.first[1] += block.sample * result_stride;
+    if (!sees_input) pixels.first[0] = 0, std::fill_n(pixels.stride[0], 4, 0);
+    taps.first[1] += kernel.first;
+    taps.stride[0][3] = 1;
+    taps.stride[1][3] = kernel.channel;
+    function(pixels, taps);
+  }
+}
+
+/// Channels [first, first + count) of the input, which one tile holds.
+struct Span {
+  std::int64_t first, count;
+
+  /// Narrows the taps to the part of the span that lies in `group`; gives the part's first channel within the group.
+  std::int64_t narrow(const Problem& problem, const KernelLayout& kernel, std::int64_t group, Lattice& taps) const noexcept {
+    const std::int64_t origin = group * problem.channels;
+    const std::int64_t begin = std::max(first - origin, std::int64_t{0});
+    taps.extent[3] = std::min(first + count - origin, problem.channels) - begin;
+    taps.first[0] = origin + begin - first;
+    taps.first[1] += group * kernel.group + begin * kernel.channel;
+    return begin;
+  }
+  [[nodiscard]] std::int64_t first_group(const Problem& problem) const noexcept { return first / problem.channels; }
+  [[nodiscard]] std::int64_t last_group(const Problem& problem) const noexcept {
+    return (first + count - 1) / problem.channels;
+  }
+};
+
+Span span_of(const Problem& problem, const Grid& grid, std::int64_t tile) noexcept {
+  const std::int64_t first = tile * grid.channels;
+  return {first, std::min(grid.channels, problem.groups * problem.channels - first)};
+}
+
+/// Every output pixel gathers from the input. False when there was no memory for the tiles: then `y` is not complete.
+template <class T>
+bool gather(const Problem& problem, const T* x, const T* w, const KernelLayout& kernel, T* y,
+            const Executor& executor) noexcept {
+  const Grid grid = grid_of(problem, sizeof(T));
+  if (grid.tile == 0) return false;
+  const std::int64_t chunk = column_chunk(problem, grid.blocks);
+  const std::int64_t chunks = ceil_divide(problem.features, chunk);
+  std::atomic<bool> complete = true;
+
+  executor.parallel_for(grid.blocks * chunks, [&](std::int64_t task) {
+    T* memory = static_cast<T*>(scratch<0>(grid.tile * static_cast<std::int64_t>(sizeof(T))));
+    if (memory == nullptr) {
+      complete.store(false, std::memory_order_relaxed);
+      return;
+    }
+    const Block block = grid.block(task / chunks, problem);
+    const std::int64_t column = task % chunks * chunk;
+    const Columns columns{std::min(chunk, problem.features - column), kernel.feature};
+    for (std::int64_t t = 0; t < grid.tiles; ++t) {
+      const Span span = span_of(problem, grid, t);
+      const Tile<T> tile = tile_under(problem, block, span.first, span.count, x, memory);
+      for_each_phase(problem, block, tile, kernel, [&](const Lattice& pixels, const Lattice& all_taps) {
+        for (std::int64_t g = span.first_group(problem); g <= span.last_group(problem); ++g) {
+          Lattice taps = all_taps;
+          const bool accumulate = span.narrow(problem, kernel, g, taps) > 0;
+          offset_gemm(tile.data, pixels, taps, w + column * kernel.feature, columns, y + g * problem.features + column,
+                      accumulate);
+        }
+      });
+    }
+  });
+  return complete.load(std::memory_order_relaxed);
+}
+
+/// The kernel's gradient: a fixed number of partial sums over blocks, added up in order.
+template <class T>
+bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
+               const Executor& executor) noexcept {
+  const KernelLayout kernel = kernel_layout(problem);
+  const Grid grid = grid_of(problem, sizeof(T));
+  if (grid.tile == 0) return false;
+  const std::int64_t affordable = partials_bytes / (kernel_size * static_cast<std::int64_t>(sizeof(T)));
+  const std::int64_t partials = std::clamp<std::int64_t>(affordable, 1, std::min(grid.blocks, wanted_tasks));
+  const std::int64_t chunk = column_chunk(problem, partials * grid.tiles);
+  const std::int64_t chunks = ceil_divide(problem.features, chunk);
+
+  // The first partial sum is the result itself.
+  T* others = static_cast<T*>(scratch<1>((partials - 1) * kernel_size * static_cast<std::int64_t>(sizeof(T))));
+  if (others == nullptr && partials > 1) return false;
+  std::fill_n(dw, kernel_size, T{});
+  std::fill_n(others, (partials - 1) * kernel_size, T{});
+  std::atomic<bool> complete = true;
+
+  executor.parallel_for(partials * grid.tiles * chunks, [&](std::int64_t task) {
+    T* memory = static_cast<T*>(scratch<0>(grid.tile * static_cast<std::int64_t>(sizeof(T))));
+    if (memory == nullptr) {
+      complete.store(false, std::memory_order_relaxed);
+      return;
+    }
+    const std::int64_t column = task % chunks * chunk;
+    const Columns columns{std::min(chunk, problem.features - column), 1};
+    const Span span = span_of(problem, grid, task / chunks % grid.tiles);
+    const std::int64_t partial = task / chunks / grid.tiles;
+    T* sums = partial == 0 ? dw : others + (partial - 1) * kernel_size;
+    for (std::int64_t b = partial * grid.blocks / partials; b < (partial + 1) * grid.blocks / partials; ++b) {
+      const Block block = grid.block(b, problem);
+      const Tile<T> tile = tile_under(problem, block, span.first, span.count, x, memory);
+      for_each_phase(problem, block, tile, kernel, [&](const Lattice& pixels, const Lattice& all_taps) {
+        for (std::int64_t g = span.first_group(problem); g <= span.last_group(problem); ++g) {
+          Lattice taps = all_taps;
+          span.narrow(problem, kernel, g, taps);
+          offset_gemm(tile.data, taps, pixels, dy + g * problem.features + column, columns, sums + column,
+                      /*accumulate=*/true);
+        }
+      });
+    }
+  });
+
+  constexpr std::int64_t stretch = 4096;
+  executor.parallel_for(partials > 1 ? ceil_divide(kernel_size, stretch) : 0, [&](std::int64_t task) {
+    const std::int64_t end = std::min(kernel_size, (task + 1) * stretch);
+    for (std::int64_t partial = 0; partial + 1 < partials; ++partial) {
+      const T* addend = others + partial * kernel_size;
+      for (std::int64_t i = task * stretch; i < end; ++i) dw[i] += addend[i];
+    }
+  });
+  return complete.load(std::memory_order_relaxed);
+}
+
+template <class T>
+void set_zero(const Output& output) noexcept {
+  std::fill_n(output.as<T>(), output.shape.elements(), T{});
+}
+
+}  // namespace
+
+void conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+          const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Problem problem = forward_problem(std::get<attr::Conv>(attributes), output.shape);
+    if (problem.is_empty()) return set_zero<T>(output);
+    if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
+      reference::conv(attributes, inputs, output, executor);
+    }
+  });
+}
+
+void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                     const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Problem forward = forward_problem(std::get<attr::Conv>(attributes), inputs[0].shape);
+    const Problem problem = adjoint(forward);
+    if (problem.is_empty()) return set_zero<T>(output);
+    if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
+      reference::conv_input_grad(attributes, inputs, output, executor);
+    }
+  });
+}
+
+void conv_kernel_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                      const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[1].shape);
+    if (problem.is_empty() || inputs[1].shape.elements() == 0) return set_zero<T>(output);
+    if (!correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor)) {
+      reference::conv_kernel_grad(attributes, inputs, output, executor);
+    }
+  });
+}
+
+}  // namespace linseed::kernels::cpu

@@ -1,0 +1,83 @@
+#include "kernels/linalg.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include <xtensor-blas/xblas.hpp>
+
+#include "kernels/dtypes.hpp"
+
+namespace linseed::kernels::cpu {
+
+namespace {
+
+using AxisList = InlineVector<int, max_rank>;
+
+/// An operand as a stack of matrices in memory, when its axes allow that without moving elements.
+struct Matrices {
+  bool possible = false;
+  bool contracted_first = false;  // [batch, contracted, free] instead of [batch, free, contracted]
+  std::int64_t free = 1;
+};
+
+Matrices matrices_of(const Shape& shape, const AxisList& batch, const AxisList& contract) noexcept {
+  Matrices result;
+  const int batches = static_cast<int>(batch.size());
+  const int contracts = static_cast<int>(contract.size());
+  const int rank = shape.rank();
+  const auto counts_from = [](const AxisList& axes, int first) {
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      if (axes[i] != first + static_cast<int>(i)) return false;
+    }
+    return true;
+  };
+  if (!counts_from(batch, 0)) return result;
+  if (counts_from(contract, rank - contracts)) {
+    result.possible = true;
+  } else if (counts_from(contract, batches)) {
+    result.possible = result.contracted_first = true;
+  }
+  std::int64_t paired = 1;
+  for (const int axis : batch) paired *= shape[static_cast<std::size_t>(axis)];
+  for (const int axis : contract) paired *= shape[static_cast<std::size_t>(axis)];
+  result.free = paired == 0 ? 0 : shape.elements() / paired;
+  return result;
+}
+
+}  // namespace
+
+void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                 const Executor& executor) noexcept {
+  const auto& dot = std::get<attr::Dot>(attributes);
+  const Matrices left = matrices_of(inputs[0].shape, dot.lhs_batch, dot.lhs_contract);
+  const Matrices right = matrices_of(inputs[1].shape, dot.rhs_batch, dot.rhs_contract);
+  std::int64_t batches = 1;
+  std::int64_t depth = 1;
+  for (const int axis : dot.lhs_batch) batches *= inputs[0].shape[static_cast<std::size_t>(axis)];
+  for (const int axis : dot.lhs_contract) depth *= inputs[0].shape[static_cast<std::size_t>(axis)];
+  if (!is_floating(output.dtype) || !left.possible || !right.possible || output.shape.elements() == 0 || depth == 0) {
+    return reference::dot_general(attributes, inputs, output, executor);
+  }
+  const std::int64_t rows = left.free;
+  const std::int64_t columns = right.free;
+  // Panels of rows are products of their own; their height follows from the shape alone.
+  const std::int64_t panel = std::clamp<std::int64_t>((1 << 21) / std::max<std::int64_t>(1, depth * columns), 16, 512);
+  const std::int64_t panels = (rows + panel - 1) / panel;
+  linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
+    executor.parallel_for(batches * panels, [&](std::int64_t task) {
+      const std::int64_t batch = task / panels;
+      const std::int64_t row = task % panels * panel;
+      const std::int64_t height = std::min(panel, rows - row);
+      const T* a = inputs[0].as<T>() + batch * rows * depth + (left.contracted_first ? row : row * depth);
+      const T* b = inputs[1].as<T>() + batch * columns * depth;
+      T* c = output.as<T>() + (batch * rows + row) * columns;
+      cxxblas::gemm<int>(cxxblas::RowMajor, left.contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
+                         right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(height),
+                         static_cast<int>(columns), static_cast<int>(depth), T{1}, a,
+                         static_cast<int>(left.contracted_first ? rows : depth), b,
+                         static_cast<int>(right.contracted_first ? columns : depth), T{0}, c, static_cast<int>(columns));
+    });
+  });
+}
+
+}  // namespace linseed::kernels::cpu

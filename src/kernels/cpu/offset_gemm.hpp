@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+
+namespace linseed::kernels::cpu {
+
+/// A grid of up to four dimensions whose points have a place in each of two arrays: a convolution's pixels lie in input
+/// and output, its taps in input and kernel.
+struct Lattice {
+  std::int64_t extent[4] = {1, 1, 1, 1};
+  std::int64_t first[2] = {0, 0};
+  std::int64_t stride[2][4] = {};
+
+  [[nodiscard]] std::int64_t points() const noexcept { return extent[0] * extent[1] * extent[2] * extent[3]; }
+  /// The two places of points [begin, begin + count), row-major.
+  void places(std::int64_t begin, std::int64_t count, std::int64_t* in_first, std::int64_t* in_second) const noexcept;
+};
+
+/// The columns of the right factor and of the result: `stride` is that of the right factor, the result's are neighbours.
+struct Columns {
+  std::int64_t count;
+  std::int64_t stride;
+};
+
+/// Instruction sets that the product is compiled for. avx2 and avx512 give the same bits; portable has no fused
+/// multiply-add and differs from them by rounding.
+enum class VectorSet { portable, avx2, avx512 };
+
+/// The best that this machine has.
+VectorSet best_vector_set() noexcept;
+
+/// A matrix product whose left factor is never laid out as a matrix:
+///   result[row.second + n] (+)= sum over `depth` of left[row.first + depth.first] * right[depth.second + n * stride]
+/// for every row of `rows`. Each element is one chain of (fused) multiply-adds per 256 points of depth, in order, so it
+/// does not depend on how rows and columns are tiled. T is float or double.
+template <class T>
+void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const T* right, Columns columns, T* result,
+                 bool accumulate, VectorSet set = best_vector_set()) noexcept;
+
+}  // namespace linseed::kernels::cpu

@@ -1,0 +1,220 @@
+#include "kernels/pool.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "kernels/cpu/isa.hpp"
+#include "kernels/dtypes.hpp"
+#include "kernels/reduce.hpp"
+
+namespace linseed::kernels::cpu {
+
+namespace {
+
+constexpr std::size_t axes = 3;  // missing leading axes have extent 1
+constexpr std::int64_t chunk = 64;  // channels that one task takes
+
+struct Axis {
+  std::int64_t in = 1, out = 1, window = 1, stride = 1, low = 0;
+
+  // The input places under the window at output place o: [begin, end).
+  [[nodiscard]] std::int64_t begin(std::int64_t o) const noexcept { return std::max<std::int64_t>(o * stride - low, 0); }
+  [[nodiscard]] std::int64_t end(std::int64_t o) const noexcept { return std::min(o * stride - low + window, in); }
+};
+
+struct Geometry {
+  std::int64_t samples, channels;
+  std::array<Axis, axes> axis;
+
+  Geometry(const attr::Window& pool, const Shape& y) noexcept : samples(y[0]), channels(y.back()) {
+    const std::size_t rank = pool.window.size();
+    for (std::size_t i = 0; i < rank; ++i) {
+      axis[i + axes - rank] = {pool.input_shape[i + 1], y[i + 1], pool.window[i], pool.strides[i], pool.low[i]};
+    }
+  }
+  [[nodiscard]] std::int64_t chunks() const noexcept { return (channels + chunk - 1) / chunk; }
+  [[nodiscard]] std::int64_t input_size() const noexcept { return axis[0].in * axis[1].in * axis[2].in * channels; }
+  [[nodiscard]] std::int64_t output_size() const noexcept { return axis[0].out * axis[1].out * axis[2].out * channels; }
+};
+
+/// The part of the work that one task does: some channels of one sample. Tasks touch no common element.
+struct Part {
+  std::int64_t input, output;  // where it begins
+  std::int64_t channels;
+};
+
+/// Calls `task(part)` for every part, compiled for the machine's vectors.
+template <class Task>
+void for_each_part(const Geometry& at, const Executor& executor, Task task) noexcept {
+  const std::int64_t chunks = at.chunks();
+  executor.parallel_for(at.samples * chunks, [&](std::int64_t index) {
+    const std::int64_t sample = index / chunks;
+    const std::int64_t first = index % chunks * chunk;
+    const Part part{sample * at.input_size() + first, sample * at.output_size() + first,
+                    std::min(chunk, at.channels - first)};
+    with_widest_vectors([&task, part]() LINSEED_LOOP { task(part); });
+  });
+}
+
+/// Calls `visit(out, begin_of_window)` for every output place with its offset, and lets `under(in)` see the offset of each
+/// input place below it, in row-major order; then calls `finish(out)`.
+template <class Begin, class Under, class Finish>
+LINSEED_LOOP inline void for_each_window(const Geometry& at, Begin begin, Under under, Finish finish) noexcept {
+  const auto& [depth, height, width] = at.axis;
+  std::int64_t out = 0;
+  for (std::int64_t o0 = 0; o0 < depth.out; ++o0) {
+    for (std::int64_t o1 = 0; o1 < height.out; ++o1) {
+      for (std::int64_t o2 = 0; o2 < width.out; ++o2, out += at.channels) {
+        begin(out);
+        for (std::int64_t i0 = depth.begin(o0); i0 < depth.end(o0); ++i0) {
+          for (std::int64_t i1 = height.begin(o1); i1 < height.end(o1); ++i1) {
+            const std::int64_t row = (i0 * height.in + i1) * width.in;
+            for (std::int64_t i2 = width.begin(o2); i2 < width.end(o2); ++i2) under(out, (row + i2) * at.channels);
+          }
+        }
+        finish(out);
+      }
+    }
+  }
+}
+
+/// Sets some channels of a sample's `places` to zero.
+template <class T>
+void clear(T* x, std::int64_t places, std::int64_t stride, std::int64_t channels) noexcept {
+  if (channels == stride) {
+    std::fill_n(x, places * channels, T{});
+  } else {
+    for (std::int64_t i = 0; i < places; ++i) std::fill_n(x + i * stride, channels, T{});
+  }
+}
+
+/// For every output place, where the first largest elements lie: calls `use(out, offsets)`, with one offset into `x` per
+/// channel, -1 where the window covers only padding. NaN is larger than all.
+template <class T, class Use>
+LINSEED_LOOP inline void for_each_largest(const Geometry& at, const T* x, std::int64_t channels, Use use) noexcept {
+  std::array<T, chunk> best;
+  std::array<std::int64_t, chunk> offset;
+  for_each_window(
+      at,
+      [&](std::int64_t) LINSEED_LOOP {
+        best.fill(T{});
+        offset.fill(-1);
+      },
+      [&](std::int64_t, std::int64_t in) LINSEED_LOOP {
+        for (std::int64_t c = 0; c < channels; ++c) {
+          const T value = x[in + c];
+          const bool better = (offset[c] < 0) | ((best[c] == best[c]) & !(value <= best[c]));
+          best[c] = better ? value : best[c];
+          offset[c] = better ? in + c : offset[c];
+        }
+      },
+      [&](std::int64_t out) LINSEED_LOOP { use(out, offset.data()); });
+}
+
+}  // namespace
+
+void max_pool(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+              const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::numeric>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Geometry at(std::get<attr::Window>(attributes), output.shape);
+    for_each_part(at, executor, [&at, in = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
+      const T* x = in + part.input;
+      T* y = result + part.output;
+      const std::int64_t channels = part.channels;
+      for_each_window(
+          at, [=](std::int64_t out) LINSEED_LOOP { std::fill_n(y + out, channels, fold::lowest<T>()); },
+          [=](std::int64_t out, std::int64_t place) LINSEED_LOOP {
+            for (std::int64_t c = 0; c < channels; ++c) {
+              const T value = x[place + c];
+              const T best = y[out + c];
+              y[out + c] = (best == best) & !(value <= best) ? value : best;
+            }
+          },
+          [](std::int64_t) LINSEED_LOOP {});
+    });
+  });
+}
+
+void max_pool_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                   const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Geometry at(std::get<attr::Window>(attributes), inputs[1].shape);
+    for_each_part(at, executor,
+                  [&at, in = inputs[0].as<T>(), cotangent = inputs[1].as<T>(),
+                   result = output.as<T>()](const Part& part) LINSEED_LOOP {
+                    T* dx = result + part.input;
+                    const T* g = cotangent + part.output;
+                    clear(dx, at.input_size() / at.channels, at.channels, part.channels);
+                    for_each_largest(at, in + part.input, part.channels,
+                                     [=](std::int64_t out, const std::int64_t* offset) LINSEED_LOOP {
+                                       for (std::int64_t c = 0; c < part.channels; ++c) {
+                                         if (offset[c] >= 0) dx[offset[c]] += g[out + c];
+                                       }
+                                     });
+                  });
+  });
+}
+
+void max_pool_gather(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                     const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Geometry at(std::get<attr::Window>(attributes), output.shape);
+    for_each_part(at, executor,
+                  [&at, in = inputs[0].as<T>(), values = inputs[1].as<T>(),
+                   result = output.as<T>()](const Part& part) LINSEED_LOOP {
+                    T* y = result + part.output;
+                    const T* source = values + part.input;
+                    for_each_largest(at, in + part.input, part.channels,
+                                     [=](std::int64_t out, const std::int64_t* offset) LINSEED_LOOP {
+                                       for (std::int64_t c = 0; c < part.channels; ++c) {
+                                         y[out + c] = offset[c] < 0 ? T{} : source[offset[c]];
+                                       }
+                                     });
+                  });
+  });
+}
+
+void window_sum(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Geometry at(std::get<attr::Window>(attributes), output.shape);
+    for_each_part(at, executor, [&at, in = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
+      const T* x = in + part.input;
+      T* y = result + part.output;
+      const std::int64_t channels = part.channels;
+      for_each_window(
+          at, [=](std::int64_t out) LINSEED_LOOP { std::fill_n(y + out, channels, T{}); },
+          [=](std::int64_t out, std::int64_t place) LINSEED_LOOP {
+            for (std::int64_t c = 0; c < channels; ++c) y[out + c] += x[place + c];
+          },
+          [](std::int64_t) LINSEED_LOOP {});
+    });
+  });
+}
+
+void window_sum_transpose(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                          const Executor& executor) noexcept {
+  if (output.shape.elements() == 0) return;
+  visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
+    const Geometry at(std::get<attr::Window>(attributes), inputs[0].shape);
+    for_each_part(at, executor,
+                  [&at, cotangent = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
+                    T* dx = result + part.input;
+                    const T* g = cotangent + part.output;
+                    const std::int64_t channels = part.channels;
+                    clear(dx, at.input_size() / at.channels, at.channels, channels);
+                    for_each_window(
+                        at, [](std::int64_t) LINSEED_LOOP {},
+                        [=](std::int64_t out, std::int64_t place) LINSEED_LOOP {
+                          for (std::int64_t c = 0; c < channels; ++c) dx[place + c] += g[out + c];
+                        },
+                        [](std::int64_t) LINSEED_LOOP {});
+                  });
+  });
+}
+
+}  // namespace linseed::kernels::cpu

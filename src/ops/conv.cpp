@@ -1,0 +1,273 @@
+#include "ops/conv.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <linseed/core/error.hpp>
+#include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/elementwise.hpp>
+
+#include "kernels/conv.hpp"
+
+namespace linseed {
+
+namespace {
+
+// Sums of a few numbers below this stay within 64 bits, which the kernels rely on.
+constexpr std::int64_t largest_extent = std::int64_t{1} << 59;
+
+void check_magnitude(std::int64_t value, std::string_view what, std::string_view op) {
+  if (value >= -largest_extent && value <= largest_extent) return;
+  throw ShapeError(op, "A size is too large.", {.got = fmt::format("{} {}", what, value)});
+}
+
+}  // namespace
+
+Padding::Padding(std::string_view name) {
+  if (name == "SAME") {
+    kind_ = Kind::same;
+  } else if (name == "SAME_LOWER") {
+    kind_ = Kind::same_lower;
+  } else if (name == "VALID") {
+    kind_ = Kind::valid;
+  } else {
+    throw ValueError("Padding", "The name is unknown.",
+                     {.got = fmt::format("\"{}\"", name),
+                      .expected = "\"SAME\", \"SAME_LOWER\", \"VALID\", a number, or a (low, high) pair per axis"});
+  }
+}
+
+Padding::Pairs Padding::resolve(const Shape& extents, const Shape& window, const Shape& strides,
+                                std::string_view op) const {
+  const std::size_t count = extents.size();
+  if (kind_ == Kind::valid) return Pairs(count, {0, 0});
+  if (kind_ == Kind::uniform) return Pairs(count, {width_, width_});
+  if (kind_ == Kind::pairs) {
+    if (pairs_.size() == count) return pairs_;
+    throw ShapeError(op, "Padding needs one (low, high) pair per spatial axis.",
+                     {.got = fmt::format("{} pairs", pairs_.size()), .expected = fmt::format("{}", count)});
+  }
+  Pairs result;
+  for (std::size_t axis = 0; axis < count; ++axis) {
+    const std::int64_t places = extents[axis] / strides[axis] + (extents[axis] % strides[axis] != 0);
+    // With no places at all the formula steps back by one stride, as JAX's does.
+    const std::int64_t covered = places > 0 ? (places - 1) * strides[axis] : -std::min(strides[axis], window[axis]);
+    const std::int64_t total = std::max<std::int64_t>(covered + window[axis] - extents[axis], 0);
+    const std::int64_t smaller = total / 2;
+    if (kind_ == Kind::same) {
+      result.emplace_back(smaller, total - smaller);
+    } else {
+      result.emplace_back(total - smaller, smaller);
+    }
+  }
+  return result;
+}
+
+namespace ops {
+
+Shape positive_per_axis(const Shape& values, int spatial_rank, std::string_view what, std::string_view op) {
+  if (values.empty()) return Shape::filled(spatial_rank, 1);
+  if (values.rank() != spatial_rank) {
+    throw ShapeError(op, fmt::format("The {} need one number per spatial axis.", what),
+                     {.got = to_string(values), .expected = fmt::format("{} numbers", spatial_rank)});
+  }
+  for (const std::int64_t value : values) {
+    if (value < 1) throw ValueError(op, fmt::format("The {} must be positive.", what), {.got = to_string(values)});
+    check_magnitude(value, what, op);
+  }
+  return values;
+}
+
+std::int64_t dilated_extent(std::int64_t extent, std::int64_t dilation, std::string_view op) {
+  if (extent == 0) return 0;
+  std::int64_t result = 0;
+  if (__builtin_mul_overflow(extent - 1, dilation, &result) || result >= largest_extent) {
+    throw ShapeError(op, "A dilated extent is too large.",
+                     {.got = fmt::format("extent {}, dilation {}", extent, dilation)});
+  }
+  return result + 1;
+}
+
+std::int64_t window_places(std::int64_t extent, std::int64_t low, std::int64_t high, std::int64_t window,
+                           std::int64_t stride, std::string_view op) {
+  check_magnitude(extent, "extent", op);
+  check_magnitude(low, "padding", op);
+  check_magnitude(high, "padding", op);
+  check_magnitude(window, "window", op);
+  const std::int64_t room = extent + low + high - window;
+  return extent + low + high < 0 || room < 0 ? 0 : room / stride + 1;
+}
+
+std::pair<Shape, Shape> sides(const Padding::Pairs& pairs) {
+  std::pair<Shape, Shape> result;
+  for (const auto& [low, high] : pairs) {
+    result.first.push_back(low);
+    result.second.push_back(high);
+  }
+  return result;
+}
+
+}  // namespace ops
+
+namespace {
+
+constexpr std::size_t max_spatial_rank = 3;
+
+Shape spatial_of(const Shape& shape, std::size_t first, std::size_t rank) {
+  return {shape.begin() + first, shape.begin() + first + rank};
+}
+
+std::string operands(const Shape& x, const Shape& kernel) {
+  return fmt::format("input {}, kernel {}", to_string(x), to_string(kernel));
+}
+
+void check_operands(const Shape& x, const Shape& kernel, std::int64_t groups) {
+  if (x.size() < 3 || x.size() > max_spatial_rank + 2) {
+    throw ShapeError("conv", "The input needs a batch axis, 1 to 3 spatial axes and a channel axis.",
+                     {.got = operands(x, kernel)});
+  }
+  if (kernel.size() != x.size()) {
+    throw ShapeError("conv", "Input and kernel differ in their number of axes.",
+                     {.got = operands(x, kernel),
+                      .expected = "input (batch, spatial..., channels), kernel (spatial..., channels / groups, features)"});
+  }
+  if (groups < 1) throw ValueError("conv", "The number of groups must be positive.", {.got = fmt::format("{}", groups)});
+
+  const std::int64_t channels = x.back();
+  const std::int64_t kernel_channels = kernel[kernel.size() - 2];
+  std::int64_t expected = 0;
+  if (__builtin_mul_overflow(kernel_channels, groups, &expected) || expected != channels) {
+    throw ShapeError("conv",
+                     groups == 1
+                         ? fmt::format("Input has {} channels, but the kernel expects {}.", channels, kernel_channels)
+                         : fmt::format("Input has {} channels, but the kernel expects {} in each of {} groups.", channels,
+                                       kernel_channels, groups),
+                     {.got = operands(x, kernel),
+                      .expected = "channels of the input = second to last extent of the kernel x groups"});
+  }
+  if (kernel.back() % groups != 0) {
+    throw ShapeError("conv", fmt::format("The kernel's {} features do not split into {} groups.", kernel.back(), groups),
+                     {.got = operands(x, kernel)});
+  }
+}
+
+/// The shape of the convolution's result; attributes are complete.
+Shape conv_shape(const attr::Conv& conv) {
+  const std::size_t spatial_rank = conv.strides.size();
+  Shape result{conv.input_shape[0]};
+  for (std::size_t axis = 0; axis < spatial_rank; ++axis) {
+    const std::int64_t extent = ops::dilated_extent(conv.input_shape[axis + 1], conv.input_dilation[axis], "conv");
+    const std::int64_t window = ops::dilated_extent(conv.kernel_shape[axis], conv.kernel_dilation[axis], "conv");
+    result.push_back(ops::window_places(extent, conv.low[axis], conv.high[axis], window, conv.strides[axis], "conv"));
+  }
+  result.push_back(conv.kernel_shape.back());
+  return result;
+}
+
+/// Checks the operands of `op` against the shapes that its attributes give them.
+DType checked(std::string_view op, std::span<const Abstract> inputs, const Shape& first, const Shape& second) {
+  ops::require_floating(op, inputs);
+  ops::require_same_dtype(op, inputs);
+  if (inputs[0].shape != first || inputs[1].shape != second) {
+    throw ShapeError(op, "The operands do not have the shapes of this convolution.",
+                     {.got = fmt::format("{} and {}", to_string(inputs[0].shape), to_string(inputs[1].shape)),
+                      .expected = fmt::format("{} and {}", to_string(first), to_string(second))});
+  }
+  return inputs[0].dtype;
+}
+
+Abstract conv_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
+  const auto& conv = std::get<attr::Conv>(attributes);
+  const DType dtype = checked("conv", inputs, conv.input_shape, conv.kernel_shape);
+  return {conv_shape(conv), dtype};
+}
+Abstract input_grad_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
+  const auto& conv = std::get<attr::Conv>(attributes);
+  const DType dtype = checked("conv_input_grad", inputs, conv_shape(conv), conv.kernel_shape);
+  return {conv.input_shape, dtype};
+}
+Abstract kernel_grad_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
+  const auto& conv = std::get<attr::Conv>(attributes);
+  const DType dtype = checked("conv_kernel_grad", inputs, conv.input_shape, conv_shape(conv));
+  return {conv.kernel_shape, dtype};
+}
+
+// The three ops are one trilinear form of (input, kernel, cotangent), each free in another argument: the gradient in an
+// operand is the op that is free in that operand.
+Array free_output(const Application& a, const Array& x, const Array& kernel) {
+  return bind(ops::conv, {x, kernel}, a.attributes);
+}
+Array free_input(const Application& a, const Array& cotangent, const Array& kernel) {
+  return bind(ops::conv_input_grad, {cotangent, kernel}, a.attributes);
+}
+Array free_kernel(const Application& a, const Array& x, const Array& cotangent) {
+  return bind(ops::conv_kernel_grad, {x, cotangent}, a.attributes);
+}
+
+std::vector<Array> conv_gradient(const Application& a, const Array& g) {
+  return ops::gradients(
+      a, [&] { return free_input(a, g, a.inputs[1]); }, [&] { return free_kernel(a, a.inputs[0], g); });
+}
+std::vector<Array> input_grad_gradient(const Application& a, const Array& x) {
+  return ops::gradients(
+      a, [&] { return free_output(a, x, a.inputs[1]); }, [&] { return free_kernel(a, x, a.inputs[0]); });
+}
+std::vector<Array> kernel_grad_gradient(const Application& a, const Array& kernel) {
+  return ops::gradients(
+      a, [&] { return free_input(a, a.inputs[1], kernel); }, [&] { return free_output(a, a.inputs[0], kernel); });
+}
+
+}  // namespace
+
+namespace ops {
+
+namespace ref = kernels::reference;
+namespace cpu = kernels::cpu;
+
+constexpr Op conv{"conv", conv_rule, conv_gradient, ref::conv, cpu::conv};
+constexpr Op conv_input_grad{"conv_input_grad", input_grad_rule, input_grad_gradient, ref::conv_input_grad,
+                             cpu::conv_input_grad};
+constexpr Op conv_kernel_grad{"conv_kernel_grad", kernel_grad_rule, kernel_grad_gradient, ref::conv_kernel_grad,
+                              cpu::conv_kernel_grad};
+
+Family conv_family() {
+  static constexpr const Op* all[] = {&conv, &conv_input_grad, &conv_kernel_grad};
+  return all;
+}
+
+}  // namespace ops
+
+Array conv(const Array& x, const Array& kernel, const ConvOptions& options) {
+  check_operands(x.shape(), kernel.shape(), options.groups);
+  const int spatial_rank = x.rank() - 2;
+  const auto axes = static_cast<std::size_t>(spatial_rank);
+
+  const DType dtype = promote(x.dtype(), kernel.dtype());
+  if (!is_floating(dtype)) {
+    throw DTypeError("conv", "The operands must be floating-point.",
+                     {.got = fmt::format("{} and {}", describe(x), describe(kernel)), .expected = "float32 or float64"});
+  }
+
+  attr::Conv conv;
+  conv.groups = options.groups;
+  conv.input_shape = x.shape();
+  conv.kernel_shape = kernel.shape();
+  conv.strides = ops::positive_per_axis(options.strides, spatial_rank, "strides", "conv");
+  conv.input_dilation = ops::positive_per_axis(options.input_dilation, spatial_rank, "input dilations", "conv");
+  conv.kernel_dilation = ops::positive_per_axis(options.kernel_dilation, spatial_rank, "kernel dilations", "conv");
+  if (options.padding.is_same() && conv.input_dilation != Shape::filled(spatial_rank, 1)) {
+    throw ValueError("conv", "SAME padding has no meaning for a dilated input.",
+                     {.got = fmt::format("input dilation {}", to_string(conv.input_dilation)),
+                      .hint = "give a (low, high) pair per spatial axis"});
+  }
+  Shape window = spatial_of(kernel.shape(), 0, axes);
+  for (std::size_t axis = 0; axis < axes; ++axis) {
+    window[axis] = ops::dilated_extent(window[axis], conv.kernel_dilation[axis], "conv");
+  }
+  const auto pairs = options.padding.resolve(spatial_of(x.shape(), 1, axes), window, conv.strides, "conv");
+  std::tie(conv.low, conv.high) = ops::sides(pairs);
+  return bind(ops::conv, {astype(x, dtype), astype(kernel, dtype)}, conv);
+}
+
+}  // namespace linseed

@@ -1,0 +1,259 @@
+#include <linseed/tree/tree.hpp>
+
+#include <algorithm>
+#include <ostream>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <linseed/core/error.hpp>
+#include <linseed/tree/pytree.hpp>
+
+namespace linseed {
+
+namespace {
+
+const Tree::Dict& no_entries() {
+  static const Tree::Dict empty;
+  return empty;
+}
+
+// Splits the first key off a path.
+std::pair<std::string_view, std::string_view> split_path(std::string_view path) {
+  const std::size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return {path, {}};
+  return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+std::string describe_node(const Tree& tree) {
+  if (tree.is_leaf()) return fmt::format("an Array {}", describe(tree.array()));
+  if (tree.size() == 0) return "an empty dictionary";
+  return fmt::format("keys {}", fmt::join(tree.keys(), ", "));
+}
+
+void collect(const Tree& tree, const std::string& path, std::vector<std::string>& paths) {
+  if (tree.is_leaf()) {
+    paths.push_back(path);
+    return;
+  }
+  for (const auto& [key, child] : tree.entries()) collect(child, detail::join_path(path, key), paths);
+}
+
+}  // namespace
+
+namespace detail {
+
+std::string join_path(std::string_view parent, std::string_view key) {
+  return parent.empty() ? std::string(key) : fmt::format("{}/{}", parent, key);
+}
+
+void throw_structures_differ(const std::string& path, const Tree& a, const Tree& b) {
+  throw StructureError("Tree", "The trees differ in structure.",
+                       {.at = path.empty() ? "the root" : path, .got = describe_node(b), .expected = describe_node(a)});
+}
+
+}  // namespace detail
+
+Tree::Tree() = default;
+
+Tree::Tree(Array leaf) : leaf_(std::move(leaf)) {
+  if (!leaf_.defined()) throw StructureError("Tree", "An empty Array cannot be a leaf.");
+}
+
+Tree::Tree(Dict entries) : entries_(entries.empty() ? nullptr : std::make_shared<const Dict>(std::move(entries))) {}
+
+std::size_t Tree::size() const noexcept { return entries_ ? entries_->size() : 0; }
+
+const Tree::Dict& Tree::entries() const {
+  if (is_leaf()) {
+    throw StructureError("Tree", "A leaf has no entries.", {.got = describe_node(*this), .expected = "a dictionary"});
+  }
+  return entries_ ? *entries_ : no_entries();
+}
+
+std::vector<std::string> Tree::keys() const {
+  std::vector<std::string> result;
+  for (const auto& [key, child] : entries()) result.push_back(key);
+  return result;
+}
+
+const Tree& Tree::operator[](std::string_view key) const {
+  if (!is_leaf()) {
+    if (const auto found = entries().find(key); found != entries().end()) return found->second;
+  }
+  throw StructureError("Tree", fmt::format("There is no entry '{}'.", key), {.got = describe_node(*this)});
+}
+
+const Tree* Tree::find(std::string_view path) const noexcept {
+  const Tree* node = this;
+  while (!path.empty()) {
+    const auto [key, rest] = split_path(path);
+    if (node->is_leaf() || !node->entries_) return nullptr;
+    const auto found = node->entries_->find(key);
+    if (found == node->entries_->end()) return nullptr;
+    node = &found->second;
+    path = rest;
+  }
+  return node;
+}
+
+const Tree& Tree::at(std::string_view path) const {
+  const Tree* node = this;
+  std::string walked;
+  for (std::string_view rest = path; !rest.empty();) {
+    const auto [key, remaining] = split_path(rest);
+    const Tree* child = node->find(key);
+    if (child == nullptr) {
+      throw StructureError("Tree", fmt::format("There is no entry '{}'.", key),
+                           {.at = walked.empty() ? "the root" : walked,
+                            .got = describe_node(*node),
+                            .expected = fmt::format("the path {}", path)});
+    }
+    walked = detail::join_path(walked, key);
+    node = child;
+    rest = remaining;
+  }
+  return *node;
+}
+
+const Array& Tree::array() const {
+  if (!is_leaf()) {
+    throw StructureError("Tree", "A dictionary was used as an Array.",
+                         {.got = describe_node(*this), .expected = "a leaf", .hint = "index down to an Array first"});
+  }
+  return leaf_;
+}
+
+Tree Tree::set(std::string_view path, Tree value) const {
+  if (path.empty()) return value;
+  if (is_leaf()) {
+    throw StructureError("Tree", "The path runs through a leaf.",
+                         {.at = std::string(path), .got = describe_node(*this), .expected = "a dictionary"});
+  }
+  const auto [key, rest] = split_path(path);
+  Dict result = entries();
+  const auto place = result.try_emplace(std::string(key)).first;
+  place->second = place->second.set(rest, std::move(value));
+  return Tree(std::move(result));
+}
+
+Tree Tree::erase(std::string_view path) const {
+  (void)at(path);
+  const auto [key, rest] = split_path(path);
+  Dict result = entries();
+  const auto place = result.find(key);
+  if (rest.empty()) {
+    result.erase(place);
+  } else {
+    place->second = place->second.erase(rest);
+  }
+  return Tree(std::move(result));
+}
+
+Tree Tree::merge(const Tree& other) const {
+  if (is_leaf() || other.is_leaf()) return other;
+  Dict result = entries();
+  for (const auto& [key, child] : other.entries()) {
+    const auto [place, inserted] = result.try_emplace(key, child);
+    if (!inserted) place->second = place->second.merge(child);
+  }
+  return Tree(std::move(result));
+}
+
+std::vector<Array> Tree::leaves() const {
+  std::vector<Array> result;
+  collect_leaves(result);
+  return result;
+}
+
+void Tree::collect_leaves(std::vector<Array>& result) const {
+  if (is_leaf()) {
+    result.push_back(leaf_);
+    return;
+  }
+  for (const auto& [key, child] : entries()) child.collect_leaves(result);
+}
+
+std::vector<std::string> Tree::paths() const {
+  std::vector<std::string> result;
+  collect(*this, "", result);
+  return result;
+}
+
+std::int64_t Tree::element_count() const {
+  std::int64_t total = 0;
+  for (const Array& leaf : leaves()) total += leaf.size();
+  return total;
+}
+
+Tree Tree::with_leaves(std::span<const Array> leaves) const {
+  std::size_t next = 0;
+  Tree result = with_leaves(leaves, next);
+  if (next != leaves.size()) detail::throw_leaf_count(leaves.size(), next);
+  return result;
+}
+
+Tree Tree::with_leaves(std::span<const Array> leaves, std::size_t& next) const {
+  if (is_leaf()) {
+    if (next >= leaves.size()) detail::throw_leaf_count(leaves.size(), next + 1);
+    return Tree(leaves[next++]);
+  }
+  Dict result;
+  for (const auto& [key, child] : entries()) result.emplace_hint(result.end(), key, child.with_leaves(leaves, next));
+  return Tree(std::move(result));
+}
+
+bool Tree::same_structure(const Tree& other) const noexcept {
+  if (is_leaf() || other.is_leaf()) return is_leaf() && other.is_leaf();
+  if (entries_ == other.entries_) return true;
+  if (size() != other.size()) return false;
+  return std::equal(entries_->begin(), entries_->end(), other.entries_->begin(), [](const auto& a, const auto& b) {
+    return a.first == b.first && a.second.same_structure(b.second);
+  });
+}
+
+bool identical(const Tree& a, const Tree& b) { return !tree::difference(a, b).has_value(); }
+
+namespace {
+
+void compare(const Tree& a, const Tree& b, const std::string& path, bool values, std::string& report) {
+  const auto line = [&](const std::string& at, std::string_view text) {
+    report += fmt::format("{}{}: {}", report.empty() ? "" : "\n", at.empty() ? "the root" : at, text);
+  };
+  if (a.is_leaf() && b.is_leaf()) {
+    const Array& left = a.array();
+    const Array& right = b.array();
+    if (left.dtype() != right.dtype() || !(left.shape() == right.shape())) {
+      line(path, fmt::format("{} against {}", describe(left), describe(right)));
+    } else if (values && !identical(left, right)) {
+      line(path, fmt::format("{} with other values", describe(left)));
+    }
+    return;
+  }
+  if (a.is_leaf() || b.is_leaf()) {
+    line(path, fmt::format("{} against {}", describe_node(a), describe_node(b)));
+    return;
+  }
+  for (const auto& [key, child] : a.entries()) {
+    const Tree* other = b.find(key);
+    if (other == nullptr) {
+      line(detail::join_path(path, key), "only in the first");
+    } else {
+      compare(child, *other, detail::join_path(path, key), values, report);
+    }
+  }
+  for (const auto& [key, child] : b.entries()) {
+    if (a.find(key) == nullptr) line(detail::join_path(path, key), "only in the second");
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> tree::difference(const Tree& a, const Tree& b, bool values) {
+  std::string report;
+  compare(a, b, "", values, report);
+  if (report.empty()) return std::nullopt;
+  return report;
+}
+
+}  // namespace linseed

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <linseed/core/error.hpp>
+
+namespace linseed::tests {
+
+/// A folder of its own for one test, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string path = (std::filesystem::temp_directory_path() / "linseed-XXXXXX").string();
+    if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed for " + path);
+    path_ = path;
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  [[nodiscard]] std::string path() const { return path_.string(); }
+  [[nodiscard]] std::string path(std::string_view name) const { return (path_ / name).string(); }
+
+  /// Writes a file and returns its path.
+  std::string write(std::string_view name, std::string_view bytes) const {
+    std::ofstream(path_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return path(name);
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// The header of an IDX file.
+inline std::string idx_header(const std::vector<std::uint32_t>& extents, unsigned char type = 0x08) {
+  std::string bytes = {0, 0, static_cast<char>(type), static_cast<char>(extents.size())};
+  for (const std::uint32_t extent : extents) {
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(extent >> shift);
+  }
+  return bytes;
+}
+
+/// `count` bytes that count up from `first` and wrap around.
+inline std::string counting_bytes(std::size_t count, unsigned first = 0) {
+  std::string bytes(count, '\0');
+  for (std::size_t i = 0; i < count; ++i) bytes[i] = static_cast<char>(first + i);
+  return bytes;
+}
+
+inline std::string gzipped(std::string_view bytes) {
+  z_stream deflater{};
+  if (deflateInit2(&deflater, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::runtime_error("zlib");
+  std::string out(deflateBound(&deflater, bytes.size()), '\0');
+  deflater.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+  deflater.avail_in = static_cast<uInt>(bytes.size());
+  deflater.next_out = reinterpret_cast<Bytef*>(out.data());
+  deflater.avail_out = static_cast<uInt>(out.size());
+  deflate(&deflater, Z_FINISH);
+  out.resize(deflater.total_out);
+  deflateEnd(&deflater);
+  return out;
+}
+
+/// The text of the error `E` that `function` throws, or what it did instead.
+template <class E, class Function>
+std::string error_text(Function&& function) {
+  try {
+    function();
+  } catch (const E& error) {
+    return error.what();
+  } catch (const std::exception& error) {
+    return fmt::format("another exception: {}", error.what());
+  }
+  return "no exception";
+}
+
+}  // namespace linseed::tests

@@ -1,0 +1,33 @@
+"""Writes the golden files. Run through make.sh.  usage: make_golden.py OUT [FILE...]"""
+
+import importlib
+import pathlib
+import sys
+
+from maker.encode import write
+
+# File name -> module in maker/; its function <file name>_cases gives the cases.
+FILES = {
+    "random": "random",
+    "initializers": "initializers",
+    "init_params": "initializers",
+    "layers": "layers",
+    "activations": "functions",
+    "losses": "functions",
+    "ops": "ops",
+    "optim": "optim",
+    "curves": "curves",
+}
+
+
+def main():
+    out = pathlib.Path(sys.argv[1])
+    for name in sys.argv[2:] or FILES:
+        module = importlib.import_module(f"maker.{FILES[name]}")
+        path = out / f"{name}.json"
+        cases = write(path, getattr(module, f"{name}_cases")())
+        print(f"golden: {path.name}: {cases} cases, {path.stat().st_size} bytes", flush=True)
+
+
+if __name__ == "__main__":
+    main()
