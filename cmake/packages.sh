@@ -4,7 +4,7 @@
 # from wherever it comes.
 linseed_packages="
   g++:g++ cmake:cmake ninja-build:ninja ccache:ccache
-  libxtensor-dev libxtensor-blas-dev libxsimd-dev libopenblas-serial-dev libfmt-dev zlib1g-dev
+  libxtensor-dev libxtensor-blas-dev libopenblas-serial-dev libfmt-dev zlib1g-dev
   doctest-dev libcli11-dev nlohmann-json3-dev
   dataset-fashion-mnist"
 

@@ -9,6 +9,17 @@ using namespace linseed;
 
 namespace {
 
+// CLI::Range lets NaN through.
+CLI::Validator between(double low, double high) {
+  const std::string range = fmt::format("number from {} to {}", low, high);
+  return {[=](const std::string& text) {
+            double value = 0.0;
+            const bool fits = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+            return fits ? std::string() : fmt::format("{} is not a {}", text, range);
+          },
+          range};
+}
+
 struct Parser {
   Options options;
   std::string preset = "default";
@@ -21,8 +32,8 @@ struct Parser {
     app.add_option("--data", options.data, "folder with the four IDX files, or \"embedded\" for a small extract")->capture_default_str();
     app.add_option("--epochs", options.epochs, "passes over the training set")->check(CLI::Range(1, largest))->envname("MAX_EPOCH")->capture_default_str();
     app.add_option("--batch-size", options.batch_size, "examples per step")->check(CLI::Range(1, largest))->capture_default_str();
-    app.add_option("--learning-rate", options.learning_rate, "first learning rate")->check(CLI::Range(0.0, 1e6))->capture_default_str();
-    app.add_option("--momentum", options.momentum, "of SGD; 0 for none")->check(CLI::Range(0.0, 1.0))->capture_default_str();
+    app.add_option("--learning-rate", options.learning_rate, "first learning rate")->check(between(0.0, 1e6))->capture_default_str();
+    app.add_option("--momentum", options.momentum, "of SGD; 0 for none")->check(between(0.0, 1.0))->capture_default_str();
     app.add_option("--schedule", options.schedule, "cosine (down to 0) or constant")->check(CLI::IsMember({"cosine", "constant"}))->capture_default_str();
     app.add_option("--optimizer", options.optimizer, "sgd or adam")->check(CLI::IsMember({"sgd", "adam"}))->capture_default_str();
     app.add_option("--preset", preset, "default, or book: plain SGD at a constant rate, as the book has it")->check(CLI::IsMember({"default", "book"}))->capture_default_str();

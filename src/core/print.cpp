@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <charconv>
 #include <cmath>
-#include <functional>
+#include <cstdlib>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -17,6 +19,7 @@ namespace {
 constexpr std::int64_t summary_threshold = 1000;
 constexpr std::int64_t edge_items = 3;
 constexpr int precision = 8;
+constexpr std::size_t line_width = 75;
 
 /// Visits the rows, and in them the elements, that are printed.
 struct Layout {
@@ -30,7 +33,7 @@ struct Layout {
   void along(std::size_t axis, const Element& element, const Gap& gap) const {
     for (std::int64_t i = 0; i < shape[axis]; ++i) {
       if (skips(axis) && i == edge_items) {
-        gap(i);
+        gap();
         i = shape[axis] - edge_items;
       }
       element(i);
@@ -42,45 +45,88 @@ struct Layout {
       offsets.push_back(offset);
       return;
     }
-    along(axis, [&](std::int64_t i) { collect(axis + 1, offset + i * strides[axis], offsets); }, [](std::int64_t) {});
+    along(axis, [&](std::int64_t i) { collect(axis + 1, offset + i * strides[axis], offsets); }, [] {});
   }
 
-  // `text(k)` is the k-th printed element.
-  void print(std::size_t axis, std::size_t& next, const std::vector<std::string>& words, std::string& out) const {
-    if (axis == shape.size()) {
-      out += words[next++];
-      return;
+  // `words[next]` is the next element to print.
+  [[nodiscard]] std::string row(std::size_t axis, std::size_t& next, const std::vector<std::string>& words) const {
+    const std::string indent(axis + 1, ' ');
+    std::string text;
+    if (axis + 1 < shape.size()) {
+      const std::string separator = std::string(shape.size() - axis - 1, '\n') + indent;
+      const auto append = [&](const std::string& item) { text += (text.empty() ? "" : separator) + item; };
+      along(axis, [&](std::int64_t) { append(row(axis + 1, next, words)); }, [&] { append("..."); });
+      return "[" + text + "]";
     }
-    const bool innermost = axis + 1 == shape.size();
-    const std::string separator =
-        innermost ? " " : std::string(shape.size() - axis - 1, '\n') + std::string(axis + 1, ' ');
-    out += '[';
-    along(axis,
-          [&](std::int64_t i) {
-            if (i > 0) out += separator;
-            print(axis + 1, next, words, out);
-          },
-          [&](std::int64_t) { out += separator + "..."; });
-    out += ']';
+    // Elements wrap before the column where the brackets would no longer fit.
+    std::string line = indent;
+    const auto append = [&](const std::string& word) {
+      if (line.size() > indent.size()) line += ' ';
+      if (line.size() > indent.size() && line.size() + word.size() > line_width - axis - 1) {
+        line.pop_back();
+        text += line + '\n';
+        line = indent;
+      }
+      line += word;
+    };
+    along(axis, [&](std::int64_t) { append(words[next++]); }, [&] { append("..."); });
+    return "[" + (text + line).substr(indent.size()) + "]";
   }
 };
 
-std::string without_trailing_zeros(std::string digits) {
-  const std::size_t last = digits.find_last_not_of('0');
-  return digits.erase(last + 1);
+/// The fewest decimal digits that tell x apart within its type: d.ddd * 10^exponent.
+struct Digits {
+  bool negative = false;
+  std::string digits;
+  int exponent = 0;
+};
+template <class T>
+Digits shortest(T x) {
+  char buffer[64];
+  const char* end = std::to_chars(buffer, buffer + sizeof buffer, std::fabs(x), std::chars_format::scientific).ptr;
+  const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
+  const std::size_t e = text.find('e');
+  Digits result{std::signbit(x), std::string(1, text[0]), std::atoi(text.data() + e + 1)};
+  if (e > 2) result.digits += text.substr(2, e - 2);
+  return result;
+}
+
+std::string positional(const Digits& x) {
+  const int count = static_cast<int>(x.digits.size());
+  std::string whole = x.exponent < 0 ? "0" : x.digits.substr(0, static_cast<std::size_t>(std::min(count, x.exponent + 1)));
+  if (x.exponent >= count) whole.append(static_cast<std::size_t>(x.exponent + 1 - count), '0');
+  std::string fraction(static_cast<std::size_t>(std::max(0, -x.exponent - 1)), '0');
+  if (x.exponent + 1 < count) fraction += x.digits.substr(static_cast<std::size_t>(std::max(0, x.exponent + 1)));
+  return (x.negative ? "-" : "") + whole + "." + fraction;
+}
+
+std::string scientific(const Digits& x, std::size_t decimals) {
+  std::string fraction = x.digits.substr(1);
+  fraction.append(decimals > fraction.size() ? decimals - fraction.size() : 0, '0');
+  return fmt::format("{}{}.{}e{}{:02}", x.negative ? "-" : "", x.digits[0], fraction, x.exponent < 0 ? '-' : '+', std::abs(x.exponent));
+}
+
+// The shortest digits that tell x apart, cut to `precision` behind the point. Doubles hold every float, so rounding a long
+// one from the double's text rounds it once.
+template <class T>
+std::string fixed(T x) {
+  std::string text = positional(shortest(x));
+  if (text.size() - text.find('.') - 1 <= static_cast<std::size_t>(precision)) return text;
+  text = fmt::format("{:.{}f}", static_cast<double>(x), precision);
+  return text.erase(text.find_last_not_of('0') + 1);
+}
+template <class T>
+Digits mantissa(T x) {
+  Digits result = shortest(x);
+  if (result.digits.size() <= static_cast<std::size_t>(precision) + 1) return result;
+  const std::string text = fmt::format("{:.{}e}", std::fabs(static_cast<double>(x)), precision);
+  result.exponent = std::atoi(text.c_str() + text.find('e') + 1);
+  result.digits = text[0] + text.substr(2, precision);
+  result.digits.erase(std::max<std::size_t>(1, result.digits.find_last_not_of('0') + 1));
+  return result;
 }
 
 std::string special(double x) { return std::isnan(x) ? "nan" : x < 0 ? "-inf" : "inf"; }
-
-// The fewest decimals (at most `precision`) that still tell x apart within its own type.
-template <class T>
-std::string shortest_fixed(T x) {
-  for (int decimals = 0; decimals < precision; ++decimals) {
-    const std::string text = fmt::format("{:.{}f}", x, decimals);
-    if (static_cast<T>(std::stod(text)) == x) return decimals == 0 ? text + "." : text;
-  }
-  return without_trailing_zeros(fmt::format("{:.{}f}", x, precision));
-}
 
 template <class T>
 std::vector<std::string> float_words(const std::vector<T>& values) {
@@ -91,25 +137,22 @@ std::vector<std::string> float_words(const std::vector<T>& values) {
     smallest = smallest == 0 ? magnitude : std::min(smallest, magnitude);
     largest = std::max(largest, magnitude);
   }
-  const bool scientific = largest >= T(1e8) || (smallest != 0 && (smallest < T(1e-4) || largest / smallest > T(1e3) * T(1e3)));
+  const bool exponents = largest >= T(1e8) || (smallest != 0 && (smallest < T(1e-4) || largest / smallest > T(1000)));
   std::vector<std::string> words;
   std::size_t decimals = 0;
   for (const T x : values) {
+    if (!std::isfinite(x)) continue;
+    const std::string word = exponents ? "" : fixed(x);
+    decimals = std::max(decimals, exponents ? mantissa(x).digits.size() - 1 : word.size() - word.find('.') - 1);
+  }
+  for (const T x : values) {
     if (!std::isfinite(x)) {
       words.push_back(special(static_cast<double>(x)));
-      continue;
-    }
-    if (scientific) {
-      words.push_back(fmt::format("{:.{}e}", x, precision));
-      continue;
-    }
-    words.push_back(shortest_fixed(x));
-    decimals = std::max(decimals, words.back().size() - words.back().find('.') - 1);
-  }
-  if (!scientific) {
-    for (std::string& word : words) {  // align the points, as NumPy does
-      const std::size_t point = word.find('.');
-      if (point != std::string::npos) word.append(decimals - (word.size() - point - 1), ' ');
+    } else if (exponents) {
+      words.push_back(scientific(mantissa(x), decimals));
+    } else {
+      words.push_back(fixed(x));  // the points stand below each other
+      words.back().append(decimals - (words.back().size() - words.back().find('.') - 1), ' ');
     }
   }
   return words;
@@ -121,11 +164,27 @@ std::vector<std::string> words_of(const std::vector<T>& values) {
     return float_words(values);
   } else {
     std::vector<std::string> words;
-    for (const T x : values) {
-      if constexpr (std::is_same_v<T, std::uint8_t>) words.push_back(std::to_string(x));
-      else words.push_back(fmt::format("{}", x));
-    }
+    for (const T x : values) words.push_back(std::to_string(x));
     return words;
+  }
+}
+
+// A lone number shows all its digits: 1.0, 1e-05.
+template <class T>
+std::string scalar_word(T x) {
+  if constexpr (std::is_same_v<T, bool>) {
+    return x ? "True" : "False";
+  } else if constexpr (std::is_floating_point_v<T>) {
+    if (!std::isfinite(x)) return special(static_cast<double>(x));
+    const Digits digits = shortest(x);
+    if (x == 0 || (digits.exponent >= -4 && digits.exponent < 16)) {
+      const std::string text = positional(digits);
+      return text.back() == '.' ? text + "0" : text;
+    }
+    std::string text = scientific(digits, 0);
+    return digits.digits.size() == 1 ? text.erase(text.find('.'), 1) : text;
+  } else {
+    return std::to_string(x);
   }
 }
 
@@ -135,34 +194,27 @@ std::string to_string(const Array& array) {
   if (!array.defined()) return "<empty Array>";
   if (!array.has_value()) return describe(array);
   const Array concrete = detail::concrete_value(array);
-  const Layout layout{concrete.shape()};
-  std::vector<std::int64_t> offsets;
-  layout.collect(0, 0, offsets);
-  std::vector<std::string> words = detail::visit_dtype(concrete.dtype(), [&]<class T>(std::type_identity<T>) {
+  return detail::visit_dtype(concrete.dtype(), [&]<class T>(std::type_identity<T>) -> std::string {
     const T* data = concrete.data<T>().data();
+    if (concrete.rank() == 0) return scalar_word(*data);
+    if (concrete.size() == 0) return "[]";
+    const Layout layout{concrete.shape()};
+    std::vector<std::int64_t> offsets;
+    layout.collect(0, 0, offsets);
+    std::vector<std::string> words;
     if constexpr (std::is_same_v<T, bool>) {
-      std::vector<std::string> texts;
-      for (const std::int64_t offset : offsets) texts.emplace_back(data[offset] ? "true" : "false");
-      return texts;
+      for (const std::int64_t offset : offsets) words.emplace_back(data[offset] ? "True" : "False");
     } else {
       std::vector<T> values;
       for (const std::int64_t offset : offsets) values.push_back(data[offset]);
-      return words_of(values);
+      words = words_of(values);
     }
+    std::size_t width = 0;
+    for (const std::string& word : words) width = std::max(width, word.size());
+    for (std::string& word : words) word.insert(0, width - word.size(), ' ');
+    std::size_t next = 0;
+    return layout.row(0, next, words);
   });
-  std::size_t width = 0;
-  for (const std::string& word : words) width = std::max(width, word.size());
-  if (concrete.rank() == 0) {
-    std::string& only = words.front();
-    only.erase(only.find_last_not_of(' ') + 1);
-    if (!only.empty() && only.back() == '.') only += '0';  // a lone scalar prints as 1.0
-    return only;
-  }
-  for (std::string& word : words) word.insert(0, width - word.size(), ' ');
-  std::string text;
-  std::size_t next = 0;
-  layout.print(0, next, words, text);
-  return text;
 }
 
 }  // namespace linseed

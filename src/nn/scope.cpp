@@ -51,7 +51,7 @@ Call::Call(Tree variables, Rngs rngs, Mutable filter, bool initializing)
       throw StructureError("apply", fmt::format("The collection \"{}\" must be a tree.", collection),
                            {.got = describe(content.array()), .expected = R"({{"params", params}, ...})"});
     }
-    if (content.size() == 1 && content.contains(collection)) {
+    if (content.contains(collection) && !content[collection].is_leaf()) {
       throw StructureError("apply", fmt::format("The collection \"{0}\" holds itself: {0}/{0}.", collection),
                            {.hint = fmt::format("pass variables[\"{0}\"] as {{\"{0}\", ...}}, not the whole tree", collection)});
     }

@@ -12,7 +12,6 @@ namespace {
 
 using Inputs = std::span<const Abstract>;
 using Gradients = std::vector<Array>;
-using kernels::scalar::Add;
 
 // ---- shape rules ------------------------------------------------------------------------------------------------
 
@@ -26,13 +25,15 @@ Abstract floating_unary_rule(Inputs inputs, const Attributes&) {
 
 Abstract predicate_rule(Inputs inputs, const Attributes&) { return {inputs[0].shape, DType::bool_}; }
 
+template <const char* name>
 Abstract binary_rule(Inputs inputs, const Attributes&) {
-  ops::require_same_dtype("elementwise", inputs);
-  return {broadcast_shapes(inputs[0].shape, inputs[1].shape, "elementwise"), inputs[0].dtype};
+  ops::require_same_dtype(name, inputs);
+  return {broadcast_shapes(inputs[0].shape, inputs[1].shape, name), inputs[0].dtype};
 }
 
+template <const char* name>
 Abstract comparison_rule(Inputs inputs, const Attributes& attributes) {
-  return {binary_rule(inputs, attributes).shape, DType::bool_};
+  return {binary_rule<name>(inputs, attributes).shape, DType::bool_};
 }
 
 Abstract select_rule(Inputs inputs, const Attributes&) {
@@ -130,7 +131,10 @@ namespace cpu = kernels::cpu;
 namespace fn = kernels::scalar;
 
 #define LINSEED_BINARY(name, rule, gradient, Function) \
-  constexpr Op name{#name, rule, gradient, ref::binary<fn::Function>, cpu::binary<fn::Function>}
+  namespace names {                                    \
+  constexpr char name[] = #name;                       \
+  }                                                    \
+  constexpr Op name{#name, rule<names::name>, gradient, ref::binary<fn::Function>, cpu::binary<fn::Function>}
 LINSEED_BINARY(add, binary_rule, add_gradient, Add);
 LINSEED_BINARY(sub, binary_rule, sub_gradient, Sub);
 LINSEED_BINARY(mul, binary_rule, mul_gradient, Mul);
@@ -201,6 +205,10 @@ Array apply_binary(const Op& op, const std::pair<Array, Array>& operands) {
   return apply_op(op, {operands.first, operands.second});
 }
 Array as_bool(const Array& x) { return astype(x, DType::bool_); }
+Array numeric(const ArrayLike& x) {
+  const Array array = x.array();
+  return array.dtype() == DType::bool_ ? astype(array, DType::int32) : array;
+}
 
 }  // namespace
 
@@ -259,22 +267,21 @@ Array pow(const ArrayLike& a, const ArrayLike& b) {
 
 Array mod(const ArrayLike& a, const ArrayLike& b) {
   const auto [left, right] = ops::promoted(a, b);
-  if (left.dtype() == DType::bool_) throw DTypeError("mod", "bool Arrays have no remainder.");
-  return apply_op(ops::mod, {left, right});
+  return apply_op(ops::mod, {numeric(left), numeric(right)});
 }
 
 Array maximum(const ArrayLike& a, const ArrayLike& b) { return apply_binary(ops::maximum, ops::promoted(a, b)); }
 Array minimum(const ArrayLike& a, const ArrayLike& b) { return apply_binary(ops::minimum, ops::promoted(a, b)); }
 
-namespace {
-Array numeric(const ArrayLike& x) {
+Array sign(const ArrayLike& x) {
   const Array array = x.array();
-  return array.dtype() == DType::bool_ ? astype(array, DType::int32) : array;
+  if (array.dtype() == DType::bool_) throw DTypeError("sign", "bool Arrays have no sign.", {.hint = "use astype"});
+  return apply_op(ops::sign, {array});
 }
-}  // namespace
-
-Array sign(const ArrayLike& x) { return apply_op(ops::sign, {numeric(x)}); }
-Array abs(const ArrayLike& x) { return apply_op(ops::abs, {numeric(x)}); }
+Array abs(const ArrayLike& x) {
+  const Array array = x.array();
+  return array.dtype() == DType::bool_ ? array : apply_op(ops::abs, {array});
+}
 Array relu(const ArrayLike& x) { return apply_op(ops::relu, {numeric(x)}); }
 Array exp(const ArrayLike& x) { return apply_op(ops::exp, {ops::floating(x)}); }
 Array expm1(const ArrayLike& x) { return apply_op(ops::expm1, {ops::floating(x)}); }
@@ -283,7 +290,7 @@ Array log1p(const ArrayLike& x) { return apply_op(ops::log1p, {ops::floating(x)}
 Array sqrt(const ArrayLike& x) { return apply_op(ops::sqrt, {ops::floating(x)}); }
 Array rsqrt(const ArrayLike& x) { return apply_op(ops::rsqrt, {ops::floating(x)}); }
 Array square(const ArrayLike& x) {
-  const Array array = x.array();
+  const Array array = numeric(x);
   return array * array;
 }
 Array sin(const ArrayLike& x) { return apply_op(ops::sin, {ops::floating(x)}); }

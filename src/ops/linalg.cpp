@@ -110,6 +110,12 @@ AxisList checked(const std::vector<int>& axes, int rank) {
   return result;
 }
 
+void require_disjoint(const AxisList& contract, const AxisList& batch) {
+  for (const int axis : contract) {
+    if (contains(batch, axis)) throw ShapeError("dot_general", fmt::format("Axis {} is both paired and summed over.", axis));
+  }
+}
+
 }  // namespace
 
 namespace ops {
@@ -128,9 +134,11 @@ Array dot_general(const Array& lhs, const Array& rhs, const DotAxes& axes) {
     throw ShapeError("dot_general", "Each axis of the left operand needs a partner on the right.");
   }
   const auto [left, right] = ops::promoted(lhs, rhs);
-  return apply_op(ops::dot_general, {left, right},
-              attr::Dot{checked(axes.lhs_contract, lhs.rank()), checked(axes.rhs_contract, rhs.rank()),
-                        checked(axes.lhs_batch, lhs.rank()), checked(axes.rhs_batch, rhs.rank())});
+  const attr::Dot dot{checked(axes.lhs_contract, lhs.rank()), checked(axes.rhs_contract, rhs.rank()),
+                      checked(axes.lhs_batch, lhs.rank()), checked(axes.rhs_batch, rhs.rank())};
+  require_disjoint(dot.lhs_contract, dot.lhs_batch);
+  require_disjoint(dot.rhs_contract, dot.rhs_batch);
+  return apply_op(ops::dot_general, {left, right}, dot);
 }
 
 Array matmul(const Array& a, const Array& b) {

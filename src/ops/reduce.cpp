@@ -33,23 +33,27 @@ Shape with_ones(Shape shape, const AxisList& axes) {
   return shape;
 }
 
+constexpr char max_name[] = "max", min_name[] = "min", argmax_name[] = "argmax", argmin_name[] = "argmin";
+
 Abstract reduce_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
   return {without(inputs[0].shape, std::get<attr::AxisSet>(attributes).axes), inputs[0].dtype};
 }
 
+template <const char* name>
 Abstract extremum_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
   const Abstract result = reduce_rule(inputs, attributes);
   if (inputs[0].shape.elements() == 0 && result.shape.elements() != 0) {
-    throw ShapeError("max", "An empty axis has no largest or smallest element.", {.got = to_string(inputs[0].shape)});
+    throw ShapeError(name, "An empty axis has no largest or smallest element.", {.got = to_string(inputs[0].shape)});
   }
   return result;
 }
 
+template <const char* name>
 Abstract index_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
   const int axis = std::get<attr::Axis>(attributes).axis;
   const Abstract result{without(inputs[0].shape, {axis}), DType::int32};
   if (inputs[0].shape[static_cast<std::size_t>(axis)] == 0 && result.shape.elements() != 0) {
-    throw ShapeError("argmax", "An empty axis has no largest or smallest element.", {.got = to_string(inputs[0].shape)});
+    throw ShapeError(name, "An empty axis has no largest or smallest element.", {.got = to_string(inputs[0].shape)});
   }
   return result;
 }
@@ -64,16 +68,36 @@ Array spread(const Application& a, const Array& reduced) {
 
 Gradients sum_gradient(const Application& a, const Array& g) { return {spread(a, g)}; }
 
-// Each factor's gradient is the product of the others. Zeros are taken out first: with one zero only that factor has a
-// gradient, with more none has.
+// The product as a tree of pairs, differentiated: no division, so zeros need no care and the rule has gradients itself.
 Gradients prod_gradient(const Application& a, const Array& g) {
-  const Array& x = a.inputs[0];
-  const std::vector<int> axes(a.as<attr::AxisSet>().axes.begin(), a.as<attr::AxisSet>().axes.end());
-  const Array is_zero = x == 0;
-  const Array zeros_seen = spread(a, sum(astype(is_zero, x.dtype()), axes));
-  const Array product = spread(a, prod(where(is_zero, 1, x), axes));
-  const Array others = where(is_zero, where(zeros_seen == 1, product, 0), where(zeros_seen == 0, product / where(is_zero, 1, x), 0));
-  return {spread(a, g) * others};
+  const Shape& shape = a.inputs[0].shape();
+  const AxisList& axes = a.as<attr::AxisSet>().axes;
+  std::vector<int> order;  // kept axes, then reduced ones
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (!contains(axes, axis)) order.push_back(axis);
+  }
+  order.insert(order.end(), axes.begin(), axes.end());
+  const std::int64_t products = g.size();
+  const std::int64_t factors = products == 0 ? 0 : shape.elements() / products;
+  if (factors == 0) return {zeros_like(a.inputs[0])};
+
+  const Array x = transpose(a.inputs[0], order);
+  std::vector<std::pair<Array, Array>> levels;
+  for (Array level = reshape(x, {products, factors}); level.extent(1) > 1;) {
+    const std::int64_t half = (level.extent(1) + 1) / 2;
+    if (level.extent(1) % 2 == 1) level = concatenate({level, ones({products, 1}, level.dtype())}, 1);
+    levels.emplace_back(slice_axis(level, 1, 0, half), slice_axis(level, 1, half, 2 * half));
+    level = levels.back().first * levels.back().second;
+  }
+  Array cotangent = reshape(g, {products, 1});
+  for (auto level = levels.rbegin(); level != levels.rend(); ++level) {
+    const auto& [left, right] = *level;
+    cotangent = slice_axis(cotangent, 1, 0, left.extent(1));  // without the one that made the number even
+    cotangent = concatenate({cotangent * right, cotangent * left}, 1);
+  }
+  std::vector<int> inverse(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) inverse[static_cast<std::size_t>(order[i])] = static_cast<int>(i);
+  return {transpose(reshape(slice_axis(cotangent, 1, 0, factors), x.shape()), inverse)};
 }
 
 Gradients extremum_gradient(const Application& a, const Array& g) {
@@ -92,10 +116,10 @@ namespace fold = kernels::fold;
 
 constexpr Op reduce_sum{"reduce_sum", reduce_rule, sum_gradient, ref::reduce<fold::Sum>, cpu::reduce<fold::Sum>};
 constexpr Op reduce_prod{"reduce_prod", reduce_rule, prod_gradient, ref::reduce<fold::Prod>, cpu::reduce<fold::Prod>};
-constexpr Op reduce_max{"reduce_max", extremum_rule, extremum_gradient, ref::reduce<fold::Max>, cpu::reduce<fold::Max>};
-constexpr Op reduce_min{"reduce_min", extremum_rule, extremum_gradient, ref::reduce<fold::Min>, cpu::reduce<fold::Min>};
-constexpr Op argmax{"argmax", index_rule, not_differentiable, ref::argmax};
-constexpr Op argmin{"argmin", index_rule, not_differentiable, ref::argmin};
+constexpr Op reduce_max{"reduce_max", extremum_rule<max_name>, extremum_gradient, ref::reduce<fold::Max>, cpu::reduce<fold::Max>};
+constexpr Op reduce_min{"reduce_min", extremum_rule<min_name>, extremum_gradient, ref::reduce<fold::Min>, cpu::reduce<fold::Min>};
+constexpr Op argmax{"argmax", index_rule<argmax_name>, not_differentiable, ref::argmax};
+constexpr Op argmin{"argmin", index_rule<argmin_name>, not_differentiable, ref::argmin};
 constexpr Op argsort{"argsort", argsort_rule, not_differentiable, ref::argsort};
 
 Family reduce_family() {

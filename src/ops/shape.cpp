@@ -185,8 +185,11 @@ Gradients flip_gradient(const Application& a, const Array& g) {
   return {flip(g, std::vector<int>(axes.begin(), axes.end()))};
 }
 
-// True where an index names an element of an axis of the given extent.
-Array names_element(const Array& indices, std::int64_t extent) { return indices >= -extent && indices < extent; }
+// True where an index names an element of an axis of the given extent, which may not fit the dtype of the indices.
+Array names_element(const Array& indices, std::int64_t extent) {
+  const Array wide = astype(indices, DType::int64);
+  return wide >= -extent && wide < extent;
+}
 
 Gradients take_gradient(const Application& a, const Array& g) {
   if (!a.wanted[0]) return Gradients(2);
@@ -418,7 +421,9 @@ Array take_along_axis(const Array& x, const Array& indices, int axis) {
 
 Array one_hot(const Array& labels, std::int64_t classes, DType dtype) {
   require_indices("one_hot", abstract(labels));
-  return astype(expand_dims(labels, -1) == arange(classes, labels.dtype()), dtype);
+  // The classes may not fit into uint8.
+  const DType wide = labels.dtype() == DType::uint8 ? DType::int32 : labels.dtype();
+  return astype(expand_dims(labels, -1) == arange(classes, wide), dtype);
 }
 
 Array iota(const Shape& shape, int axis, DType dtype) {

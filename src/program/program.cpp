@@ -8,6 +8,7 @@
 #include <linseed/core/error.hpp>
 
 #include "core/array_node.hpp"
+#include "ops/shape.hpp"
 
 namespace linseed {
 
@@ -51,7 +52,14 @@ std::vector<Array> ProgramTrace::record_custom(const std::shared_ptr<const Custo
   for (const Array& operand : operands) region.operands.push_back(node_of(operand));
   region.begin = static_cast<int>(program_->nodes.size());
   std::vector<Array> results = custom->primal(operands);
-  for (const Array& result : results) region.results.push_back(node_of(result));
+  for (Array& result : results) {
+    // The results must be nodes of their own: one that is an operand has other readers than this function's.
+    const int node = node_of(result);
+    if (node < region.begin || std::find(region.results.begin(), region.results.end(), node) != region.results.end()) {
+      result = record(ops::reshape, {&result, 1}, attr::NewShape{result.shape()});
+    }
+    region.results.push_back(node_of(result));
+  }
   region.end = static_cast<int>(program_->nodes.size());
   program_->regions.push_back(std::move(region));
   return results;

@@ -49,7 +49,10 @@ class ProgramTrace : public Trace {
   /// Ends the trace and gives the verified program with these outputs.
   Program finish(std::span<const Array> outputs);
   /// Ends the trace without a program: the traced function threw.
-  void abandon() noexcept { close(); }
+  void abandon() noexcept {
+    close();
+    program_.reset();  // its custom functions may hold Arrays of this trace
+  }
 
  private:
   int node_of(const Array& array);

@@ -28,12 +28,6 @@ std::vector<Array> run(const Program& program, std::span<const Array> inputs, co
 
 bool captured_tracers(const Program& program) { return program.data().captured_tracers; }
 
-std::vector<Array> placeholders(std::span<const Array> arrays) {
-  std::vector<Array> result;
-  for (const Array& array : arrays) result.push_back(ArrayNode::make({.shape = array.shape(), .dtype = array.dtype()}));
-  return result;
-}
-
 void throw_carry(const std::vector<std::string>& differences) {
   throw CarryError("jit", "The state comes out of the step with another structure, shape or dtype than it went in.",
                    {.got = fmt::format("\n    {}", fmt::join(differences, "\n    ")),

@@ -6,6 +6,8 @@
 
 #include <linseed/core/error.hpp>
 
+#include "core/array_node.hpp"
+
 namespace linseed::detail {
 
 bool same_abstract(const Array& a, const Array& b) noexcept {
@@ -60,6 +62,14 @@ std::string describe_change(const Tree& a, const Tree& b) {
 void throw_leaf_count(std::size_t got, std::size_t expected) {
   throw StructureError("Tree", "The number of leaves differs.",
                        {.got = std::to_string(got), .expected = fmt::format("{}{}", got < expected ? "at least " : "", expected)});
+}
+
+std::vector<Array> placeholders(std::span<const Array> arrays) {
+  std::vector<Array> result;
+  for (const Array& array : arrays) {
+    result.push_back(array.defined() ? ArrayNode::make({.shape = array.shape(), .dtype = array.dtype()}) : Array());
+  }
+  return result;
 }
 
 }  // namespace linseed::detail

@@ -124,21 +124,32 @@ const Array& Tree::array() const {
   return leaf_;
 }
 
-Tree Tree::set(std::string_view path, Tree value) const {
-  if (path.empty()) return value;
-  if (is_leaf()) {
+namespace {
+
+// `whole` without its end `rest`: the keys that have been walked.
+Tree set_at(const Tree& tree, std::string_view whole, std::string_view rest, Tree value) {
+  if (rest.empty()) return value;
+  if (tree.is_leaf()) {
+    const std::size_t walked = whole.size() - rest.size();
     throw StructureError("Tree", "The path runs through a leaf.",
-                         {.at = std::string(path), .got = describe_node(*this), .expected = "a dictionary"});
+                         {.at = walked == 0 ? "the root" : std::string(whole.substr(0, walked - 1)),
+                          .got = describe_node(tree),
+                          .expected = fmt::format("a dictionary, for the path {}", whole)});
   }
-  const auto [key, rest] = split_path(path);
-  Dict result = entries();
-  const auto place = result.try_emplace(std::string(key)).first;
-  place->second = place->second.set(rest, std::move(value));
+  const auto [key, remaining] = split_path(rest);
+  Tree::Dict result = tree.entries();
+  Tree& place = result[std::string(key)];
+  place = set_at(place, whole, remaining, std::move(value));
   return Tree(std::move(result));
 }
 
+}  // namespace
+
+Tree Tree::set(std::string_view path, Tree value) const { return set_at(*this, path, path, std::move(value)); }
+
 Tree Tree::erase(std::string_view path) const {
   (void)at(path);
+  if (path.empty()) return Tree();
   const auto [key, rest] = split_path(path);
   Dict result = entries();
   const auto place = result.find(key);

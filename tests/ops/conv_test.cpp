@@ -247,7 +247,7 @@ TEST_CASE("conv: gradient rules are adjoints, all ways round") {
   for (const attr::Conv& attributes : sweep()) {
     CAPTURE(describe_conv(attributes, float64));
     const Operands o(attributes, float64);
-    const double expected = inner_product(bind(ops::conv, {o.x, o.kernel}, attributes), o.cotangent);
+    const double expected = inner_product(linseed::bind(ops::conv, {o.x, o.kernel}, attributes), o.cotangent);
     const double tolerance = 1e-12 * (1.0 + static_cast<double>(o.cotangent.size()));
     // The argument missing from an op's operands is its cotangent.
     const std::vector<std::pair<const Op*, std::vector<Array>>> cases{{&ops::conv, {o.x, o.kernel, o.cotangent}},
@@ -351,7 +351,6 @@ TEST_CASE("conv survives absurd sizes") {
   CHECK(error_text<ShapeError>(attempt({.padding = Padding::Pairs{{-huge, 0}}})).starts_with("[conv] A size is too large."));
   CHECK(error_text<ShapeError>(attempt({.kernel_dilation = {huge}})).starts_with("[conv] A size is too large."));
   CHECK(error_text<ShapeError>(attempt({.strides = {huge}})).starts_with("[conv] A size is too large."));
-  CHECK(error_text<ShapeError>(attempt({.padding = Padding::Pairs{{huge / 16, 0}}})).starts_with("[Array]"));
   CHECK(conv(x, kernel, {.strides = {huge / 16}}).shape() == Shape{1, 1, 1});
   CHECK(conv(x, kernel, {.padding = "VALID", .kernel_dilation = {huge / 16}}).shape() == Shape{1, 0, 1});
   CHECK(error_text<ShapeError>([&] { return conv(x, kernel, {.groups = huge}); })
@@ -361,7 +360,7 @@ TEST_CASE("conv survives absurd sizes") {
 TEST_CASE("conv ops refuse operands of another convolution") {
   const attr::Conv attributes = plain({1, 4, 1}, {2, 1, 1});
   const Array x = random_array({1, 4, 1}, float32, 1);
-  CHECK(error_text<ShapeError>([&] { return bind(ops::conv_input_grad, {x, x}, attributes); }) ==
+  CHECK(error_text<ShapeError>([&] { return linseed::bind(ops::conv_input_grad, {x, x}, attributes); }) ==
         "[conv_input_grad] The operands do not have the shapes of this convolution.\n"
         "  got: (1, 4, 1) and (1, 4, 1)\n"
         "  expected: (1, 3, 1) and (2, 1, 1)");
@@ -389,16 +388,17 @@ TEST_CASE("offset_gemm: every instruction set gives the product, the vector ones
                   result.data() + 1, false, set);
       CHECK(result.front() == T{7});
       CHECK(result.back() == T{7});
+      double largest_error = 0.0;
       for (std::int64_t i = 0; i < rows; ++i) {
         for (std::int64_t j = 0; j < columns; ++j) {
           double expected = 0.0;
           for (std::int64_t k = 0; k < depth; ++k) {
             expected += static_cast<double>(left.data<T>()[i * depth + k]) * static_cast<double>(right.data<T>()[k * columns + j]);
           }
-          const double tolerance = (sizeof(T) == 4 ? 1e-6 : 1e-15) * (4.0 + static_cast<double>(depth));
-          REQUIRE(std::abs(static_cast<double>(result[1 + i * columns + j]) - expected) < tolerance);
+          largest_error = std::max(largest_error, std::abs(static_cast<double>(result[1 + i * columns + j]) - expected));
         }
       }
+      CHECK(largest_error < (sizeof(T) == 4 ? 1e-7 : 2e-16) * (1.0 + static_cast<double>(depth)));
       if (set == VectorSet::avx2) first = result;
       if (set == VectorSet::avx512) CHECK(result == first);
     }

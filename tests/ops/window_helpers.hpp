@@ -56,7 +56,7 @@ inline Array run(const Op& op, Which which, const std::vector<Array>& operands, 
 inline std::vector<Array> pull_back(const Op& op, const std::vector<Array>& operands, const Attributes& attributes,
                                     const Array& cotangent) {
   const std::vector<char> wanted(operands.size(), 1);
-  const Array output = bind(op, operands, attributes);
+  const Array output = apply_op(op, operands, attributes);
   return op.gradient({operands, output, attributes, wanted}, cotangent);
 }
 

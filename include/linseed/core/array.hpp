@@ -195,9 +195,9 @@ class ArrayLike {
     requires(std::is_convertible_v<const T&, Array> && !std::is_same_v<T, Array> && !Number<T>)
   ArrayLike(const T& value) : array_(value) {}  // NOLINT
   template <Number T>
-  ArrayLike(T number) : number_(static_cast<double>(number)), kind_(detail::dtype_of_number<T>) {}  // NOLINT
+  ArrayLike(T number) : number_(static_cast<double>(number)), kind_(detail::dtype_of_number<T>), is_number_(true) {}  // NOLINT
 
-  [[nodiscard]] bool is_number() const noexcept { return !array_.defined(); }
+  [[nodiscard]] bool is_number() const noexcept { return is_number_; }
   /// The Array itself, or the number as a scalar of its default dtype.
   [[nodiscard]] Array array() const { return is_number() ? as(kind_) : array_; }
   /// The Array itself, or the number as a scalar of the dtype that it takes beside `other`.
@@ -216,6 +216,7 @@ class ArrayLike {
   Array array_;
   double number_ = 0.0;  // int64 beyond 2^53 does not occur among literals; pass an Array for those
   DType kind_ = DType::float32;
+  bool is_number_ = false;
 };
 
 /// Prints like NumPy: nested brackets, aligned columns, "..." in long axes. A traced Array without a value prints

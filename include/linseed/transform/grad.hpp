@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -166,6 +168,21 @@ std::vector<Array> call_custom_vjp(
     std::function<std::pair<std::vector<Array>, std::vector<Array>>(std::span<const Array>)> forward,
     std::function<std::vector<Array>(std::span<const Array>, std::span<const Array>)> backward, std::span<const Array> operands);
 
+/// The structures of result and residuals, which are known only once a rule has run. Set once, by whichever thread runs
+/// a rule first.
+template <class Result, class Residuals>
+struct CustomStructure {
+  std::mutex mutex;
+  std::optional<Result> result;
+  std::optional<Residuals> residuals;
+
+  template <class T>
+  void keep(std::optional<T>& place, const T& value) {
+    const std::lock_guard lock(mutex);
+    if (!place) place = pytree::structure_of(value);
+  }
+};
+
 }  // namespace detail
 
 /// `f` with a gradient rule of its own (jax.custom_vjp): `forward(args...)` gives std::pair{result, residuals};
@@ -174,32 +191,29 @@ std::vector<Array> call_custom_vjp(
 template <class F, class Forward, class Backward>
 [[nodiscard]] auto custom_vjp(F f, Forward forward, Backward backward) {
   return [=]<class... Args>(const Args&... args) {
-    using Arguments = std::tuple<Args...>;
     using Result = std::invoke_result_t<const F&, const Args&...>;
     using Residuals = typename std::invoke_result_t<const Forward&, const Args&...>::second_type;
-    const Arguments arguments(args...);
-    // The structures of result and residuals are known only once a rule has run; the flat functions leave them here.
-    auto result = std::make_shared<std::optional<Result>>();
-    auto residuals = std::make_shared<std::optional<Residuals>>();
+    const std::vector<Array> operands = pytree::leaves(std::tuple<Args...>(args...));
+    const auto arguments = pytree::structure_of(std::tuple<Args...>(args...));
+    const auto structure = std::make_shared<detail::CustomStructure<Result, Residuals>>();
 
-    auto flat_primal = [=](std::span<const Array> operands) {
-      *result = std::apply(f, pytree::with_leaves(arguments, operands));
-      return pytree::leaves(**result);
+    auto flat_primal = [=](std::span<const Array> inputs) {
+      const Result value = std::apply(f, pytree::with_leaves(arguments, inputs));
+      structure->keep(structure->result, value);
+      return pytree::leaves(value);
     };
-    auto flat_forward = [=](std::span<const Array> operands) {
-      auto [value, saved] = std::apply(forward, pytree::with_leaves(arguments, operands));
-      *result = std::move(value);
-      *residuals = std::move(saved);
-      return std::pair(pytree::leaves(**result), pytree::leaves(**residuals));
+    auto flat_forward = [=](std::span<const Array> inputs) {
+      const auto [value, saved] = std::apply(forward, pytree::with_leaves(arguments, inputs));
+      structure->keep(structure->result, Result(value));
+      structure->keep(structure->residuals, saved);
+      return std::pair(pytree::leaves(value), pytree::leaves(saved));
     };
     auto flat_backward = [=](std::span<const Array> saved, std::span<const Array> cotangents) {
-      const auto gradients = backward(pytree::with_leaves(**residuals, saved), pytree::with_leaves(**result, cotangents));
-      return pytree::leaves(gradients);
+      return pytree::leaves(
+          backward(pytree::with_leaves(*structure->residuals, saved), pytree::with_leaves(*structure->result, cotangents)));
     };
-    const std::vector<Array> operands = pytree::leaves(arguments);
-    const std::vector<Array> outputs =
-        detail::call_custom_vjp(flat_primal, flat_forward, flat_backward, operands);
-    return pytree::with_leaves(std::move(**result), outputs);
+    const std::vector<Array> outputs = detail::call_custom_vjp(flat_primal, flat_forward, flat_backward, operands);
+    return pytree::with_leaves(*structure->result, outputs);
   };
 }
 

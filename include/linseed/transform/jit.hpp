@@ -48,8 +48,6 @@ class Recording {
 std::vector<Array> run(const Program& program, std::span<const Array> inputs, const Executor& executor);
 /// A program with such constants is good for one call only.
 bool captured_tracers(const Program& program);
-/// Handles with the shapes and dtypes of `arrays` and nothing else.
-std::vector<Array> placeholders(std::span<const Array> arrays);
 [[noreturn]] void throw_carry(const std::vector<std::string>& differences);
 /// "TrainState" -> "train_state".
 std::string snake_case(std::string_view name);
@@ -174,16 +172,26 @@ class Jitted {
   template <class Arguments, class Result>
   using Entry = detail::CacheEntry<Arguments, Result>;
 
+  /// The entry with this signature or null, and the latest one of these types. The mutex must be held.
+  template <class Arguments, class Result>
+  auto find(const Arguments& arguments) const {
+    std::shared_ptr<const Entry<Arguments, Result>> latest;
+    for (const auto& candidate : shared_->entries) {
+      if (candidate->types != Entry<Arguments, Result>::id()) continue;
+      latest = std::static_pointer_cast<const Entry<Arguments, Result>>(candidate);
+      if (pytree::same_signature(latest->signature, arguments)) return std::pair(latest, latest);
+    }
+    return std::pair(decltype(latest)(), latest);
+  }
+
   template <class Arguments, class Result>
   std::shared_ptr<const Entry<Arguments, Result>> entry_for(const Arguments& arguments) const {
     std::shared_ptr<const Entry<Arguments, Result>> latest;
     {
       const std::lock_guard lock(shared_->mutex);
-      for (const auto& candidate : shared_->entries) {
-        if (candidate->types != Entry<Arguments, Result>::id()) continue;
-        latest = std::static_pointer_cast<const Entry<Arguments, Result>>(candidate);
-        if (pytree::same_signature(latest->signature, arguments)) return latest;
-      }
+      auto [match, newest] = find<Arguments, Result>(arguments);
+      if (match) return match;
+      latest = std::move(newest);
     }
     std::vector<std::string> reasons;
     if (latest) {
@@ -191,13 +199,14 @@ class Jitted {
       if (shared_->options.on_retrace) shared_->options.on_retrace(reasons);
     }
     auto entry = trace<Arguments, Result>(arguments);
-    if (!detail::captured_tracers(entry->program)) {
-      const std::lock_guard lock(shared_->mutex);
-      shared_->entries.push_back(entry);
-      shared_->reasons = std::move(reasons);
-    }
+    if (detail::captured_tracers(entry->program)) return entry;
+    const std::lock_guard lock(shared_->mutex);
+    if (auto first = find<Arguments, Result>(arguments).first) return first;  // another thread was faster
+    shared_->entries.push_back(entry);
+    shared_->reasons = std::move(reasons);
     return entry;
   }
+
 
   template <class Arguments, class Result>
   std::shared_ptr<const Entry<Arguments, Result>> trace(const Arguments& arguments) const {

@@ -30,6 +30,8 @@ bool same_abstract(const Tree& a, const Tree& b) noexcept;
 std::string describe_change(const Array& a, const Array& b);
 std::string describe_change(const Tree& a, const Tree& b);
 [[noreturn]] void throw_leaf_count(std::size_t got, std::size_t expected);
+/// Handles with the shapes and dtypes of `arrays` and nothing else.
+std::vector<Array> placeholders(std::span<const Array> arrays);
 
 }  // namespace linseed::detail
 
@@ -197,6 +199,12 @@ template <class T>
   });
   if (next != leaves.size()) linseed::detail::throw_leaf_count(leaves.size(), next);
   return value;
+}
+
+/// What remembers the structure of `value` without its elements.
+template <class T>
+[[nodiscard]] T structure_of(const T& value) {
+  return with_leaves(value, linseed::detail::placeholders(leaves(value)));
 }
 
 /// Applies `function` to every Array.

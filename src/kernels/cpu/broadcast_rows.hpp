@@ -44,6 +44,30 @@ class BroadcastRows {
   /// 1 when operand k advances along a row, 0 when it stays.
   [[nodiscard]] std::int64_t step(std::size_t k) const noexcept { return strides_[rank_ - 1][k]; }
 
+  /// True when short rows all meet the same few elements of operand k while the other operands run on: [rows, row] against
+  /// [row], the per-channel pattern. Then `for_each_stretch` is the better loop.
+  [[nodiscard]] bool repeats_row_of(std::size_t k) const noexcept {
+    if (rank_ != 2 || row_ > longest_short_row) return false;
+    for (std::size_t i = 0; i < Operands; ++i) {
+      if (strides_[1][i] != 1 || strides_[0][i] != (i == k ? 0 : row_)) return false;
+    }
+    return true;
+  }
+  static constexpr std::int64_t longest_short_row = 64;
+  [[nodiscard]] std::int64_t row() const noexcept { return row_; }
+
+  /// Calls `body(offset, count)` for stretches of whole rows that together cover the output; `longest` bounds a stretch.
+  template <class Body>
+  void for_each_stretch(const Executor& executor, std::int64_t longest, const Body& body) const noexcept {
+    const std::int64_t stretch = longest / row_ * row_;
+    const std::int64_t total = rows_ * row_;
+    const std::int64_t together = piece / stretch;
+    executor.parallel_for((total + stretch * together - 1) / (stretch * together), [&](std::int64_t task) {
+      const std::int64_t end = std::min(total, (task + 1) * stretch * together);
+      for (std::int64_t at = task * stretch * together; at < end; at += stretch) body(at, std::min(stretch, end - at));
+    });
+  }
+
   /// Calls `body(output offset, operand offsets, count)` for pieces of rows that together cover the output.
   template <class Body>
   void for_each(const Executor& executor, const Body& body) const noexcept {

@@ -4,13 +4,29 @@
 #include <array>
 
 #include "kernels/cpu/broadcast_rows.hpp"
+#include "kernels/cpu/isa.hpp"
 #include "kernels/dtypes.hpp"
 
 namespace linseed::kernels::cpu {
 
 namespace {
-constexpr std::int64_t block = 1 << 14;  // elements per task
+constexpr std::int64_t block = 1 << 14;    // elements per task
+constexpr std::int64_t stretch = 1 << 10;  // elements of a repeated row, written out to run through without breaks
+
+// A short row repeated to fill a stretch.
+template <class T>
+std::array<T, stretch> repeated(const T* row, std::int64_t length) noexcept {
+  std::array<T, stretch> result;
+  for (std::int64_t i = 0; i < stretch; ++i) result[static_cast<std::size_t>(i)] = row[i % length];
+  return result;
 }
+
+}  // namespace
+
+// Long polynomials that want fused multiply-adds and wide vectors; with contraction off the bits stay the same.
+template <class Function>
+constexpr bool is_polynomial = std::is_same_v<Function, scalar::Log> || std::is_same_v<Function, scalar::Log1p> ||
+                               std::is_same_v<Function, scalar::Erf> || std::is_same_v<Function, scalar::ErfInv>;
 
 template <class Function>
 void unary(const Attributes&, std::span<const Input> inputs, const Output& output, const Executor& executor) noexcept {
@@ -21,7 +37,13 @@ void unary(const Attributes&, std::span<const Input> inputs, const Output& outpu
     const std::int64_t count = output.shape.elements();
     executor.parallel_for((count + block - 1) / block, [&](std::int64_t i) {
       const std::int64_t end = std::min(count, (i + 1) * block);
-      for (std::int64_t k = i * block; k < end; ++k) y[k] = Function{}(x[k]);
+      if constexpr (is_polynomial<Function>) {
+        with_widest_vectors([=]() LINSEED_LOOP {
+          for (std::int64_t k = i * block; k < end; ++k) y[k] = Function{}(x[k]);
+        });
+      } else {
+        for (std::int64_t k = i * block; k < end; ++k) y[k] = Function{}(x[k]);
+      }
     });
   });
 }
@@ -34,6 +56,18 @@ void binary(const Attributes&, std::span<const Input> inputs, const Output& outp
     const T* b = inputs[1].as<T>();
     Result* y = output.as<Result>();
     const BroadcastRows<2> rows(output.shape, {inputs[0].shape, inputs[1].shape});
+    if (rows.repeats_row_of(0)) {
+      const auto left = repeated(a, rows.row());
+      return rows.for_each_stretch(executor, stretch, [&](std::int64_t at, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i) y[at + i] = Function{}(left[static_cast<std::size_t>(i)], b[at + i]);
+      });
+    }
+    if (rows.repeats_row_of(1)) {
+      const auto right = repeated(b, rows.row());
+      return rows.for_each_stretch(executor, stretch, [&](std::int64_t at, std::int64_t n) {
+        for (std::int64_t i = 0; i < n; ++i) y[at + i] = Function{}(a[at + i], right[static_cast<std::size_t>(i)]);
+      });
+    }
     rows.for_each(executor, [&](std::int64_t out, const std::array<std::int64_t, 2>& offset, std::int64_t n) {
       const T* p = a + offset[0];
       const T* q = b + offset[1];

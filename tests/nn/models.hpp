@@ -1,0 +1,110 @@
+// The models of tests/golden/maker/models.py, in linseed.
+#pragma once
+
+#include <string>
+
+#include <linseed/nn/functions.hpp>
+#include <linseed/nn/layers.hpp>
+#include <linseed/nn/module.hpp>
+#include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/pool.hpp>
+#include <linseed/ops/shape.hpp>
+
+namespace models {
+
+using namespace linseed;
+
+/// The model of the Flax BatchNorm guide.
+struct MLP {
+  bool batch_norm = true;
+
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = nn::Dense{.features = 4}(scope, x);
+    if (batch_norm) x = nn::BatchNorm{.use_running_average = !train}(scope, x);
+    x = nn::relu(x);
+    return nn::Dense{.features = 1}(scope, x);
+  }
+};
+
+struct CNN {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = nn::Conv{.features = 4, .kernel_size = {3, 3}}(scope, x);
+    x = nn::BatchNorm{.use_running_average = !train, .momentum = 0.9}(scope, x);
+    x = nn::relu(x);
+    x = nn::avg_pool(x, {2, 2}, {2, 2});
+    x = reshape(x, {x.extent(0), -1});
+    return nn::Dense{.features = 3}(scope, x);
+  }
+};
+
+struct BNLeNet {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    const auto norm = [&](const Array& y) {
+      return nn::sigmoid(nn::BatchNorm{.use_running_average = !train, .momentum = 0.9}(scope, y));
+    };
+    for (const int features : {6, 16}) {
+      x = norm(nn::Conv{.features = features, .kernel_size = {5, 5}, .padding = "SAME"}(scope, x));
+      x = nn::avg_pool(x, {2, 2}, {2, 2});
+    }
+    x = reshape(x, {x.extent(0), -1});
+    for (const int features : {120, 84}) x = norm(nn::Dense{.features = features}(scope, x));
+    return nn::Dense{.features = 10}(scope, x);
+  }
+};
+
+struct Block {
+  int features;
+  double rate = 0.5;
+  std::string name = {};
+
+  Array operator()(nn::Scope& parent, Array x, bool train) const {
+    nn::Scope scope = parent.enter(*this);
+    x = nn::Dense{.features = features}(scope, x);
+    return nn::Dropout{.rate = rate, .deterministic = !train}(scope, x);
+  }
+};
+
+struct Nested {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = Block{.features = 5}(scope, x, train);
+    x = Block{.features = 4, .rate = 0.25}(scope, x, train);
+    return nn::Dense{.features = 2, .name = "head"}(scope, x);
+  }
+};
+
+struct Shared {
+  Array operator()(nn::Scope& scope, const Array& x, bool) const {
+    const auto dense = scope.share(nn::Dense{.features = 4});
+    return dense(nn::relu(dense(x)));
+  }
+};
+
+/// One BatchNorm called twice: its statistics move twice in one apply.
+struct SharedStatistics {
+  Array operator()(nn::Scope& scope, const Array& x, bool train) const {
+    const auto norm = scope.share(nn::BatchNorm{.use_running_average = !train, .momentum = 0.5});
+    return norm(norm(x) * 3.0 + 1.0);
+  }
+};
+
+/// Dense_0, a, Dense_1; then Dropout_0, called twice.
+struct Names {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = nn::Dense{.features = 3}(scope, x);
+    x = nn::Dense{.features = 3, .name = "a"}(scope, x);
+    x = nn::Dense{.features = 3}(scope, x);
+    const auto dropout = scope.share(nn::Dropout{.rate = 0.5, .deterministic = !train});
+    const Array first = dropout(x);  // the order of the draws decides the masks
+    return first + 2.0 * dropout(x);
+  }
+};
+
+/// The layers belong to the module that calls them: Dense_0, BatchNorm_0, Dense_1.
+struct SequentialInside {
+  Array operator()(nn::Scope& scope, const Array& x, bool train) const {
+    return nn::Sequential{{nn::Dense{.features = 4}, nn::BatchNorm{.use_running_average = !train}, nn::relu,
+                           nn::Dense{.features = 2}}}(scope, x);
+  }
+};
+
+}  // namespace models
