@@ -11,6 +11,7 @@
 
 #include <linseed/core/array.hpp>
 #include <linseed/core/error.hpp>
+#include <linseed/ops/elementwise.hpp>
 #include <linseed/tree/tree.hpp>
 
 #include "core/dispatch.hpp"

@@ -2,7 +2,9 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -20,6 +22,9 @@ constexpr std::int64_t summary_threshold = 1000;
 constexpr std::int64_t edge_items = 3;
 constexpr int precision = 8;
 constexpr std::size_t line_width = 75;
+// From here on numbers have more digits than the type can tell apart, and print with exponents.
+template <class T>
+constexpr double large = std::is_same_v<T, float> ? 1e6 : 1e16;
 
 /// Visits the rows, and in them the elements, that are printed.
 struct Layout {
@@ -56,7 +61,7 @@ struct Layout {
       const std::string separator = std::string(shape.size() - axis - 1, '\n') + indent;
       const auto append = [&](const std::string& item) { text += (text.empty() ? "" : separator) + item; };
       along(axis, [&](std::int64_t) { append(row(axis + 1, next, words)); }, [&] { append("..."); });
-      return "[" + text + "]";
+      return fmt::format("[{}]", text);
     }
     // Elements wrap before the column where the brackets would no longer fit.
     std::string line = indent;
@@ -70,7 +75,8 @@ struct Layout {
       line += word;
     };
     along(axis, [&](std::int64_t) { append(words[next++]); }, [&] { append("..."); });
-    return "[" + (text + line).substr(indent.size()) + "]";
+    text += line;
+    return fmt::format("[{}]", std::string_view(text).substr(indent.size()));
   }
 };
 
@@ -86,7 +92,7 @@ Digits shortest(T x) {
   const char* end = std::to_chars(buffer, buffer + sizeof buffer, std::fabs(x), std::chars_format::scientific).ptr;
   const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
   const std::size_t e = text.find('e');
-  Digits result{std::signbit(x), std::string(1, text[0]), std::atoi(text.data() + e + 1)};
+  Digits result{std::signbit(x), std::string(1, text[0]), std::stoi(std::string(text.substr(e + 1)))};
   if (e > 2) result.digits += text.substr(2, e - 2);
   return result;
 }
@@ -97,13 +103,14 @@ std::string positional(const Digits& x) {
   if (x.exponent >= count) whole.append(static_cast<std::size_t>(x.exponent + 1 - count), '0');
   std::string fraction(static_cast<std::size_t>(std::max(0, -x.exponent - 1)), '0');
   if (x.exponent + 1 < count) fraction += x.digits.substr(static_cast<std::size_t>(std::max(0, x.exponent + 1)));
-  return (x.negative ? "-" : "") + whole + "." + fraction;
+  return fmt::format("{}{}.{}", x.negative ? "-" : "", whole, fraction);
 }
 
-std::string scientific(const Digits& x, std::size_t decimals) {
+std::string scientific(const Digits& x, std::size_t decimals, int exponent_width) {
   std::string fraction = x.digits.substr(1);
   fraction.append(decimals > fraction.size() ? decimals - fraction.size() : 0, '0');
-  return fmt::format("{}{}.{}e{}{:02}", x.negative ? "-" : "", x.digits[0], fraction, x.exponent < 0 ? '-' : '+', std::abs(x.exponent));
+  return fmt::format("{}{}.{}e{}{:0{}}", x.negative ? "-" : "", x.digits[0], fraction, x.exponent < 0 ? '-' : '+', std::abs(x.exponent),
+                     exponent_width);
 }
 
 // The shortest digits that tell x apart, cut to `precision` behind the point. Doubles hold every float, so rounding a long
@@ -120,8 +127,8 @@ Digits mantissa(T x) {
   Digits result = shortest(x);
   if (result.digits.size() <= static_cast<std::size_t>(precision) + 1) return result;
   const std::string text = fmt::format("{:.{}e}", std::fabs(static_cast<double>(x)), precision);
-  result.exponent = std::atoi(text.c_str() + text.find('e') + 1);
-  result.digits = text[0] + text.substr(2, precision);
+  result.exponent = std::stoi(text.substr(text.find('e') + 1));
+  result.digits = fmt::format("{}{}", text[0], std::string_view(text).substr(2, precision));
   result.digits.erase(std::max<std::size_t>(1, result.digits.find_last_not_of('0') + 1));
   return result;
 }
@@ -137,19 +144,26 @@ std::vector<std::string> float_words(const std::vector<T>& values) {
     smallest = smallest == 0 ? magnitude : std::min(smallest, magnitude);
     largest = std::max(largest, magnitude);
   }
-  const bool exponents = largest >= T(1e8) || (smallest != 0 && (smallest < T(1e-4) || largest / smallest > T(1000)));
+  const bool exponents = static_cast<double>(largest) >= std::min(1e8, large<T>) || (smallest != 0 && (smallest < T(1e-4) || largest / smallest > T(1000)));
   std::vector<std::string> words;
   std::size_t decimals = 0;
+  int exponent_width = 2;
   for (const T x : values) {
     if (!std::isfinite(x)) continue;
-    const std::string word = exponents ? "" : fixed(x);
-    decimals = std::max(decimals, exponents ? mantissa(x).digits.size() - 1 : word.size() - word.find('.') - 1);
+    if (exponents) {
+      const Digits digits = mantissa(x);
+      decimals = std::max(decimals, digits.digits.size() - 1);
+      if (std::abs(digits.exponent) >= 100) exponent_width = 3;
+    } else {
+      const std::string word = fixed(x);
+      decimals = std::max(decimals, word.size() - word.find('.') - 1);
+    }
   }
   for (const T x : values) {
     if (!std::isfinite(x)) {
       words.push_back(special(static_cast<double>(x)));
     } else if (exponents) {
-      words.push_back(scientific(mantissa(x), decimals));
+      words.push_back(scientific(mantissa(x), decimals, exponent_width));
     } else {
       words.push_back(fixed(x));  // the points stand below each other
       words.back().append(decimals - (words.back().size() - words.back().find('.') - 1), ' ');
@@ -177,11 +191,12 @@ std::string scalar_word(T x) {
   } else if constexpr (std::is_floating_point_v<T>) {
     if (!std::isfinite(x)) return special(static_cast<double>(x));
     const Digits digits = shortest(x);
-    if (x == 0 || (digits.exponent >= -4 && digits.exponent < 16)) {
+    const double magnitude = std::fabs(static_cast<double>(x));
+    if (x == 0 || (magnitude >= 1e-4 && magnitude < large<T>)) {
       const std::string text = positional(digits);
-      return text.back() == '.' ? text + "0" : text;
+      return text.back() == '.' ? fmt::format("{}0", text) : text;
     }
-    std::string text = scientific(digits, 0);
+    std::string text = scientific(digits, 0, 2);
     return digits.digits.size() == 1 ? text.erase(text.find('.'), 1) : text;
   } else {
     return std::to_string(x);

@@ -16,9 +16,6 @@ void require_equal_shapes(std::string_view op, const Array& a, const Array& b) {
   throw ShapeError(op, "Predictions and targets differ in shape.", {.got = fmt::format("{} and {}", to_string(a.shape()), to_string(b.shape()))});
 }
 
-// log(exp(a) + exp(b))
-Array logaddexp(const Array& a, const ArrayLike& b) { return maximum(a, b) + log1p(exp(-abs(a - b))); }
-
 }  // namespace
 
 Array softmax(const Array& x, const Axes& axes) {
@@ -31,7 +28,8 @@ Array log_softmax(const Array& x, const Axes& axes) {
   return shift - log(sum(exp(shift), axes, /*keepdims=*/true));
 }
 
-Array softplus(const Array& x) { return logaddexp(x, 0); }
+// Both terms bend at 0 in ways that cancel: where and abs take the same side there, so the gradient is 1/2.
+Array softplus(const Array& x) { return where(x >= 0, x, 0) + log1p(exp(-abs(x))); }
 Array log_sigmoid(const Array& x) { return -softplus(-x); }
 Array silu(const Array& x) { return x * sigmoid(x); }
 Array elu(const Array& x, double alpha) {

@@ -103,7 +103,7 @@ namespace {
   if (variables.find(collection) == nullptr || variables[collection].empty()) {
     throw MissingVariableError("apply", fmt::format("Cannot read \"{}\": the collection \"{}\" is empty.", name, collection),
                                {.at = at,
-                                .got = fmt::format("collections {}", fmt::join(variables.keys(), ", ")),
+                                .got = variables.empty() ? "no collections" : fmt::format("collections {}", fmt::join(variables.keys(), ", ")),
                                 .expected = std::string(collection),
                                 .hint = fmt::format("pass {{\"{}\", ...}} among the variables", collection)});
   }

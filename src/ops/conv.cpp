@@ -6,7 +6,6 @@
 
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
-#include <linseed/ops/elementwise.hpp>
 
 #include "kernels/conv.hpp"
 

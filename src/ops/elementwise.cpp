@@ -70,10 +70,7 @@ Gradients div_gradient(const Application& a, const Array& g) {
 Gradients pow_gradient(const Application& a, const Array& g) {
   const Array& base = a.inputs[0];
   const Array& exponent = a.inputs[1];
-  const auto by_base = [&] {
-    const Array slope = exponent * pow(base, where(exponent == 0, 1, exponent - 1));
-    return to_first(a, g * where(exponent == 0, 0, slope));
-  };
+  const auto by_base = [&] { return to_first(a, g * (exponent * pow(base, exponent - 1))); };  // NaN at 0^0, as in JAX
   const auto by_exponent = [&] { return to_second(a, g * a.output * log(where(base == 0, 1, base))); };
   return ops::gradients(a, by_base, by_exponent);
 }

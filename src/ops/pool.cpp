@@ -80,21 +80,21 @@ Abstract window_sum_transpose_rule(std::span<const Abstract> inputs, const Attri
 // The places of the largest elements do not move under small changes of x: reading and scattering are linear in the
 // other operand, and constant in x.
 Gradients max_pool_gradient(const Application& a, const Array& g) {
-  return {bind(ops::max_pool_grad, {a.inputs[0], g}, a.attributes)};
+  return {apply_op(ops::max_pool_grad, {a.inputs[0], g}, a.attributes)};
 }
 Gradients max_pool_grad_gradient(const Application& a, const Array& c) {
   return ops::gradients(
-      a, [] { return Array{}; }, [&] { return bind(ops::max_pool_gather, {a.inputs[0], c}, a.attributes); });
+      a, [] { return Array{}; }, [&] { return apply_op(ops::max_pool_gather, {a.inputs[0], c}, a.attributes); });
 }
 Gradients max_pool_gather_gradient(const Application& a, const Array& g) {
   return ops::gradients(
-      a, [] { return Array{}; }, [&] { return bind(ops::max_pool_grad, {a.inputs[0], g}, a.attributes); });
+      a, [] { return Array{}; }, [&] { return apply_op(ops::max_pool_grad, {a.inputs[0], g}, a.attributes); });
 }
 Gradients window_sum_gradient(const Application& a, const Array& g) {
-  return {bind(ops::window_sum_transpose, {g}, a.attributes)};
+  return {apply_op(ops::window_sum_transpose, {g}, a.attributes)};
 }
 Gradients window_sum_transpose_gradient(const Application& a, const Array& c) {
-  return {bind(ops::window_sum, {c}, a.attributes)};
+  return {apply_op(ops::window_sum, {c}, a.attributes)};
 }
 
 }  // namespace
@@ -145,26 +145,38 @@ attr::Window pooling(const Array& x, const Shape& window, const Shape& strides, 
   return pool;
 }
 
-}  // namespace
-
-Array max_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding) {
-  return bind(ops::max_pool, {x}, pooling(x, window, strides, padding, "max_pool"));
+/// Calls `pool` with the axes of `x` before the spatial ones merged into one, or with one added, and gives them back.
+template <class Pool>
+Array over_one_batch_axis(const Array& x, const Shape& window, const Pool& pool) {
+  const int leading = x.rank() - window.rank() - 1;
+  if (leading == 1 || leading < 0 || window.empty()) return pool(x);
+  Shape merged{1};
+  for (int axis = 0; axis < leading; ++axis) merged[0] *= x.extent(axis);
+  for (int axis = leading; axis < x.rank(); ++axis) merged.push_back(x.extent(axis));
+  const Array y = pool(reshape(x, merged));
+  Shape restored(x.shape().begin(), x.shape().begin() + leading);
+  for (int axis = 1; axis < y.rank(); ++axis) restored.push_back(y.extent(axis));
+  return reshape(y, restored);
 }
 
-Array min_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding) {
+Array max_pool_batched(const Array& x, const Shape& window, const Shape& strides, const Padding& padding) {
+  return apply_op(ops::max_pool, {x}, pooling(x, window, strides, padding, "max_pool"));
+}
+
+Array min_pool_batched(const Array& x, const Shape& window, const Shape& strides, const Padding& padding) {
   const attr::Window pool = pooling(x, window, strides, padding, "min_pool");
   require_numeric("min_pool", abstract(x));
-  if (is_floating(x.dtype())) return -bind(ops::max_pool, {-x}, pool);
+  if (is_floating(x.dtype())) return -apply_op(ops::max_pool, {-x}, pool);
   // Integers turn their order round by the complement; negation would keep the smallest signed and the unsigned zero.
   const Array all_bits(-1, x.dtype());
-  return all_bits - bind(ops::max_pool, {all_bits - x}, pool);
+  return all_bits - apply_op(ops::max_pool, {all_bits - x}, pool);
 }
 
-Array avg_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding,
-               bool count_include_pad) {
+Array avg_pool_batched(const Array& x, const Shape& window, const Shape& strides, const Padding& padding,
+                       bool count_include_pad) {
   const Array values = ops::floating(x);
   attr::Window pool = pooling(values, window, strides, padding, "avg_pool");
-  const Array sums = bind(ops::window_sum, {values}, pool);
+  const Array sums = apply_op(ops::window_sum, {values}, pool);
   if (count_include_pad) {
     double places = 1.0;
     for (const std::int64_t extent : pool.window) places *= static_cast<double>(extent);
@@ -174,7 +186,22 @@ Array avg_pool(const Array& x, const Shape& window, const Shape& strides, const 
   place_shape[0] = 1;
   place_shape.back() = 1;
   pool.input_shape = place_shape;
-  return sums / bind(ops::window_sum, {ones(place_shape, values.dtype())}, pool);
+  return sums / apply_op(ops::window_sum, {ones(place_shape, values.dtype())}, pool);
+}
+
+}  // namespace
+
+Array max_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding) {
+  return over_one_batch_axis(x, window, [&](const Array& y) { return max_pool_batched(y, window, strides, padding); });
+}
+
+Array min_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding) {
+  return over_one_batch_axis(x, window, [&](const Array& y) { return min_pool_batched(y, window, strides, padding); });
+}
+
+Array avg_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding, bool count_include_pad) {
+  return over_one_batch_axis(
+      x, window, [&](const Array& y) { return avg_pool_batched(y, window, strides, padding, count_include_pad); });
 }
 
 }  // namespace linseed

@@ -71,6 +71,10 @@ std::vector<Array> Tape::pull_back(std::span<const Array> outputs, std::span<con
   std::vector<Array> pending(entries_.size());
   int last = -1;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
+    if (cotangents[i].defined() && !(abstract(cotangents[i]) == abstract(outputs[i]))) {
+      throw ShapeError("vjp", "A cotangent is unlike its output.",
+                       {.got = describe(cotangents[i]), .expected = describe(outputs[i])});
+    }
     const int entry = entry_of(outputs[i]);
     if (entry < 0) continue;
     accumulate(pending[static_cast<std::size_t>(entry)], cotangents[i], entries_[static_cast<std::size_t>(entry)].output, "the output");

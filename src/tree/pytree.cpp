@@ -31,7 +31,8 @@ namespace {
 
 void changes(const Tree& a, const Tree& b, const std::string& path, std::string& report) {
   const auto line = [&](const std::string& at, std::string_view text) {
-    report += fmt::format("{}/{}: {}", report.empty() ? "" : "\n", at, text);
+    report += report.empty() ? "" : "\n";
+    report += at.empty() ? std::string(text) : fmt::format("/{}: {}", at, text);
   };
   if (a.is_leaf() && b.is_leaf()) {
     if (!same_abstract(a.array(), b.array())) line(path, describe_change(a.array(), b.array()));

@@ -44,7 +44,8 @@ void collect(const Tree& tree, const std::string& path, std::vector<std::string>
 namespace detail {
 
 std::string join_path(std::string_view parent, std::string_view key) {
-  return parent.empty() ? std::string(key) : fmt::format("{}/{}", parent, key);
+  if (parent.empty() || key.empty()) return std::string(parent.empty() ? key : parent);
+  return fmt::format("{}/{}", parent, key);
 }
 
 void throw_structures_differ(const std::string& path, const Tree& a, const Tree& b) {
@@ -64,7 +65,7 @@ Tree::Tree(Dict entries) : entries_(entries.empty() ? nullptr : std::make_shared
 
 std::size_t Tree::size() const noexcept { return entries_ ? entries_->size() : 0; }
 
-const Tree::Dict& Tree::entries() const {
+const Tree::Dict& Tree::entries() const& {
   if (is_leaf()) {
     throw StructureError("Tree", "A leaf has no entries.", {.got = describe_node(*this), .expected = "a dictionary"});
   }
@@ -77,7 +78,7 @@ std::vector<std::string> Tree::keys() const {
   return result;
 }
 
-const Tree& Tree::operator[](std::string_view key) const {
+const Tree& Tree::operator[](std::string_view key) const& {
   if (!is_leaf()) {
     if (const auto found = entries().find(key); found != entries().end()) return found->second;
   }
@@ -97,7 +98,7 @@ const Tree* Tree::find(std::string_view path) const noexcept {
   return node;
 }
 
-const Tree& Tree::at(std::string_view path) const {
+const Tree& Tree::at(std::string_view path) const& {
   const Tree* node = this;
   std::string walked;
   for (std::string_view rest = path; !rest.empty();) {
@@ -116,7 +117,7 @@ const Tree& Tree::at(std::string_view path) const {
   return *node;
 }
 
-const Array& Tree::array() const {
+const Array& Tree::array() const& {
   if (!is_leaf()) {
     throw StructureError("Tree", "A dictionary was used as an Array.",
                          {.got = describe_node(*this), .expected = "a leaf", .hint = "index down to an Array first"});

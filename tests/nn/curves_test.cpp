@@ -75,7 +75,7 @@ void check_curve(const std::string& name, const nn::Model& model, const optim::G
     CAPTURE(i);
     Report report;
     std::tie(state, report) = compiled ? step(state, batch) : train_step(state, batch);
-    CHECK(report.loss.item<double>() == doctest::Approx(losses[i]).epsilon(1e-4));
+    CHECK(report.loss.item<double>() == doctest::Approx(losses[i]).epsilon(1e-5));
     if (run.contains("accuracies")) {
       CHECK(report.accuracy.item<float>() == golden::values<float>(run.at("accuracies"))[i]);
     }
@@ -85,13 +85,13 @@ void check_curve(const std::string& name, const nn::Model& model, const optim::G
   if (run.contains("note")) return;  // Adam: only the train losses are defined beyond rounding noise
 
   const Array output = nn::apply(model, state.variables(), batch.x, false);
-  CHECK(loss_of(output, batch.y).item<double>() == doctest::Approx(run.at("eval_loss").get<double>()).epsilon(1e-4));
+  CHECK(loss_of(output, batch.y).item<double>() == doctest::Approx(run.at("eval_loss").get<double>()).epsilon(1e-5));
   for (const char* collection : {"params", "batch_stats"}) {
     const Tree& got = state.variables()[collection];
     for (const auto& [path, expected] : run.at(collection).items()) {
       CAPTURE(path);
       // Rounding differences have grown over the steps by now; a bias before BatchNorm is nothing but those.
-      if (!golden::is_summary(expected)) support::check_near(got.at(path).array(), support::array_of(expected), 1e-3, 2e-5);
+      if (!golden::is_summary(expected)) support::check_near(got.at(path).array(), support::array_of(expected), 1e-4, 1e-5);
     }
   }
 }

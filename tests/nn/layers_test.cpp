@@ -142,7 +142,7 @@ TEST_CASE("Conv merges leading axes and adds none") {
 }
 
 TEST_CASE("Dropout draws nothing when it keeps everything") {
-  for (const nn::Dropout dropout : {nn::Dropout{.rate = 0.0, .deterministic = false}, nn::Dropout{.deterministic = true}}) {
+  for (const nn::Dropout& dropout : {nn::Dropout{.rate = 0.0, .deterministic = false}, nn::Dropout{.deterministic = true}}) {
     CHECK(identical(nn::apply(dropout, {}, ones({5})), ones({5})));
   }
 }

@@ -71,8 +71,9 @@ void compare(const Array& got, const json& expected, double tolerance, double fl
 struct Entry {
   std::string op;
   std::function<Array(const Arrays&, const json& attrs)> function;
-  double forward = 0;   // relative tolerance of the value
-  double gradient = 0;  // and of the vector-Jacobian product
+  double forward = 0;       // relative tolerance of the value
+  double gradient = 0;      // and of the vector-Jacobian product
+  double cancelled = 1e-7;  // below which the latter is absolute
 };
 
 // Cases have inputs that are multiples of 1/64, so sums and products are exact in any order. Where they are not: 1e-6 is
@@ -127,7 +128,7 @@ const std::vector<Entry>& entries() {
       {"reciprocal", [](const Arrays& x, const json&) { return 1 / x[0]; }, close, close},
       {"sin", unary(&linseed::sin), close, close},
       {"cos", unary(&linseed::cos), close, close},
-      {"tanh", unary(&linseed::tanh), close, close},
+      {"tanh", unary(&linseed::tanh), close, close, 1e-6},  // 2 (1 - y^2), where JAX's y is up to 5 units off
       {"x_times_stop_gradient_x", [](const Arrays& x, const json&) { return x[0] * stop_gradient(x[0]); }},
       {"where", [](const Arrays& x, const json&) { return where(x[0], x[1], x[2]); }},
       {"clip",
@@ -136,7 +137,7 @@ const std::vector<Entry>& entries() {
          if (a.at("min").is_null()) return minimum(x[0], number_of(a.at("max")));
          return clip(x[0], number_of(a.at("min")), number_of(a.at("max")));
        }},
-      {"sum", reduction(&sum)},
+      {"sum", reduction(&sum), close},
       {"mean", reduction(&mean), close, close},
       {"var", reduction(&var), close, close},
       {"max", reduction(&linseed::max), 0, close},
@@ -182,7 +183,6 @@ const std::vector<Entry>& entries() {
   return all;
 }
 
-// JAX and linseed differ on purpose: promotion of int32 with uint32 is int64 here, and it is int32 with x64 off there.
 void check_case(const Entry& entry, const json& golden_case) {
   INFO(golden_case.at("name").get<std::string>());
   const json attrs = golden_case.value("attrs", json::object());
@@ -207,10 +207,10 @@ void check_case(const Entry& entry, const json& golden_case) {
   };
   const auto [output, pull_back] = vjp(function, primals);
   compare(output, golden_case.at("output"), entry.forward, 1e-37);
-  const Arrays gradients = pull_back(array_of(golden_case.at("cotangent")));
+  const Arrays gradients = std::get<0>(pull_back(array_of(golden_case.at("cotangent"))));
   for (std::size_t i = 0; i < varied.size(); ++i) {
     INFO("gradient of input ", varied[i]);
-    compare(gradients[i], grads[varied[i]], entry.gradient, entry.gradient == 0 ? 0.0 : 1e-7);
+    compare(gradients[i], grads[varied[i]], entry.gradient, entry.gradient == 0 ? 0.0 : entry.cancelled);
   }
 }
 

@@ -245,9 +245,9 @@ TEST_CASE("pooling: gradient rules are adjoints") {
 
 TEST_CASE("pooling says what does not fit") {
   const Array x = random_array({1, 4, 4, 1}, float32, 1);
-  CHECK(error_text<ShapeError>([&] { return max_pool(x, {2}); }) ==
+  CHECK(error_text<ShapeError>([&] { return max_pool(x, {2, 2, 2, 2}); }) ==
         "[max_pool] The window needs one number per spatial axis.\n"
-        "  got: window (2,), input (1, 4, 4, 1)\n"
+        "  got: window (2, 2, 2, 2), input (1, 4, 4, 1)\n"
         "  expected: 2 numbers");
   CHECK(error_text<ShapeError>([&] { return avg_pool(x, {2, 2}, {2}); }) ==
         "[avg_pool] The strides need one number per spatial axis.\n  got: (2,)\n  expected: 2 numbers");
@@ -263,6 +263,17 @@ TEST_CASE("pooling says what does not fit") {
         "[max_pool] The operand must be numeric.\n  got: bool[1,4,4,1]");
   CHECK(error_text<DTypeError>([&] { return min_pool(x > 0, {2, 2}); }) ==
         "[min_pool] The operand must be numeric.\n  got: bool[1,4,4,1]");
+}
+
+TEST_CASE("axes before the spatial ones count as the batch, and none is needed") {
+  const Array x = random_array({3, 2, 4, 5}, float32, 2);
+  const Array flat = max_pool(reshape(x, {6, 4, 5}), {2});
+  const Array pooled = max_pool(x, {2});
+  CHECK(pooled.shape() == Shape{3, 2, 3, 5});
+  CHECK(identical(reshape(pooled, {6, 3, 5}), flat));
+  const Array single = avg_pool(x, {2, 2, 2});
+  CHECK(single.shape() == Shape{2, 1, 3, 5});
+  CHECK(identical(expand_dims(single, 0), avg_pool(expand_dims(x, 0), {2, 2, 2})));
 }
 
 TEST_CASE("pooling survives absurd sizes") {

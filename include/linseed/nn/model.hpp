@@ -21,8 +21,12 @@ namespace detail {
 
 [[noreturn]] void throw_argument(std::string_view model, std::size_t index, std::string_view expected);
 [[noreturn]] void throw_argument_count(std::string_view model, std::size_t got, std::string_view expected);
-/// Numbers of any type in `argument` as double; nothing for other things.
+/// The C++ number in `argument`, weakly typed; nothing for other things.
+std::optional<ArrayLike> scalar_in(const std::any& argument);
+/// The same as double.
 std::optional<double> number_in(const std::any& argument);
+/// "2", or "1 to 2".
+std::string count_text(std::size_t fewest, std::size_t most);
 
 template <class T>
 inline constexpr bool is_optional = false;
@@ -35,12 +39,12 @@ std::optional<Parameter> argument_as(const std::any& argument) {
   if (const auto* exact = std::any_cast<Parameter>(&argument)) return *exact;
   if constexpr (std::is_same_v<Parameter, Array>) {
     if (const auto* tree = std::any_cast<Tree>(&argument); tree != nullptr && tree->is_leaf()) return tree->array();
-    if (const auto number = number_in(argument)) return Array(*number);
+    if (const auto number = scalar_in(argument)) return number->array();
   } else if constexpr (std::is_same_v<Parameter, Tree>) {
     if (const auto* array = std::any_cast<Array>(&argument)) return Tree(*array);
   } else if constexpr (std::is_same_v<Parameter, ArrayLike>) {
     if (const auto* array = std::any_cast<Array>(&argument)) return ArrayLike(*array);
-    if (const auto number = number_in(argument)) return ArrayLike(*number);
+    if (const auto number = scalar_in(argument)) return number;
   } else if constexpr (std::is_arithmetic_v<Parameter>) {
     if (const auto number = number_in(argument)) return static_cast<Parameter>(*number);
   } else if constexpr (is_optional<Parameter>) {
@@ -143,23 +147,24 @@ class Model {
       }
     }
 
-    // Trailing parameters may have defaults: takes the longest list that fits.
+    // Trailing parameters may have defaults, so that the first N of them are enough.
+    template <class Types, std::size_t N>
+    static constexpr bool takes_first = []<std::size_t... I>(std::index_sequence<I...>) {
+      return std::is_invocable_r_v<Array, const M&, Scope&, std::tuple_element_t<I, Types>...>;
+    }(std::make_index_sequence<N>{});
+
     template <class Types, std::size_t N>
     Array call_prefix(Scope& scope, std::span<const std::any> arguments) const {
-      if (arguments.size() == N) {
-        return [&]<std::size_t... I>(std::index_sequence<I...>) -> Array {
-          if constexpr (std::is_invocable_r_v<Array, const M&, Scope&, std::tuple_element_t<I, Types>...>) {
+      if constexpr (takes_first<Types, N>) {
+        if (arguments.size() == N) {
+          return [&]<std::size_t... I>(std::index_sequence<I...>) -> Array {
             return module(scope, required<std::tuple_element_t<I, Types>>(arguments, I)...);
-          } else {
-            detail::throw_argument_count(name(), arguments.size(), "another number");
-          }
-        }(std::make_index_sequence<N>{});
+          }(std::make_index_sequence<N>{});
+        }
+        if constexpr (N > 0) return call_prefix<Types, N - 1>(scope, arguments);
       }
-      if constexpr (N > 0) {
-        return call_prefix<Types, N - 1>(scope, arguments);
-      } else {
-        detail::throw_argument_count(name(), arguments.size(), "fewer");
-      }
+      constexpr std::size_t fewest = takes_first<Types, N> ? N : N + 1;
+      detail::throw_argument_count(name(), arguments.size(), detail::count_text(fewest, std::tuple_size_v<Types>));
     }
 
     Array call_overloaded(Scope& scope, std::span<const std::any> arguments) const {
@@ -180,7 +185,9 @@ class Model {
     }
 
     bool equals(const Holder& other) const override {
-      if constexpr (pytree::is_dynamic<M> || std::is_pointer_v<M> || !std::is_class_v<M>) {
+      if constexpr (std::is_pointer_v<M>) {
+        return module == static_cast<const Held&>(other).module;
+      } else if constexpr (pytree::is_dynamic<M> || !std::is_class_v<M>) {
         return false;
       } else {
         return pytree::static_equal(module, static_cast<const Held&>(other).module);

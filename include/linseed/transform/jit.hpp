@@ -237,7 +237,7 @@ class Jitted {
   static std::vector<std::string> explain(const Arguments& before, const Arguments& now) {
     std::vector<std::string> reasons;
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      const auto append = [&](const auto& a, const auto& b, const std::string& name) {
+      [[maybe_unused]] const auto append = [&](const auto& a, const auto& b, const std::string& name) {
         for (std::string& line : pytree::differences(a, b, name)) reasons.push_back(std::move(line));
       };
       (append(std::get<I>(before), std::get<I>(now), detail::argument_name<std::tuple_element_t<I, Arguments>>(I)), ...);

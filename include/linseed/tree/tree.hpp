@@ -38,20 +38,26 @@ class Tree {
   [[nodiscard]] std::size_t size() const noexcept;
   [[nodiscard]] bool empty() const noexcept { return !is_leaf() && size() == 0; }
   /// The entries, sorted by key. Throws StructureError for a leaf.
-  [[nodiscard]] const Dict& entries() const;
+  [[nodiscard]] const Dict& entries() const&;
+  [[nodiscard]] Dict entries() && { return std::as_const(*this).entries(); }
   [[nodiscard]] std::vector<std::string> keys() const;
 
+  // What is asked of a temporary is given by value, since references into it would dangle.
+
   /// The entry of one key.
-  [[nodiscard]] const Tree& operator[](std::string_view key) const;
+  [[nodiscard]] const Tree& operator[](std::string_view key) const&;
+  [[nodiscard]] Tree operator[](std::string_view key) && { return std::as_const(*this)[key]; }
   /// The sub-tree at a path of keys joined by '/'; the tree itself for "".
-  [[nodiscard]] const Tree& at(std::string_view path) const;
+  [[nodiscard]] const Tree& at(std::string_view path) const&;
+  [[nodiscard]] Tree at(std::string_view path) && { return std::as_const(*this).at(path); }
   /// The sub-tree at a path, or null.
   [[nodiscard]] const Tree* find(std::string_view path) const noexcept;
   [[nodiscard]] bool contains(std::string_view path) const noexcept { return find(path) != nullptr; }
 
   /// The Array of a leaf. Throws StructureError for a dictionary.
-  [[nodiscard]] const Array& array() const;
-  operator const Array&() const { return array(); }  // NOLINT: leaves are used as Arrays
+  [[nodiscard]] const Array& array() const&;
+  [[nodiscard]] Array array() && { return std::as_const(*this).array(); }
+  operator Array() const { return array(); }  // NOLINT: leaves are used as Arrays
 
   /// A copy with `value` at `path`, making the dictionaries on the way. Throws StructureError when the path runs through
   /// a leaf.
