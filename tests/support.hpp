@@ -57,8 +57,8 @@ inline std::vector<double> doubles(const Array& array) {
   });
 }
 
-/// Shapes and dtypes are the same; elements differ by at most `relative` of themselves, or a tenth of that of the largest
-/// one, or `absolute`. NaNs and infinities must stand in the same places.
+/// Shapes and dtypes are the same; elements differ by at most `relative` of themselves, or a tenth of that of the
+/// largest one, or `absolute`. NaNs and infinities must stand in the same places.
 inline void check_near(const Array& got, const Array& expected, double relative = 1e-5, double absolute = 0.0) {
   REQUIRE(linseed::describe(got) == linseed::describe(expected));
   const std::vector<double> a = doubles(got);
@@ -68,7 +68,9 @@ inline void check_near(const Array& got, const Array& expected, double relative 
   std::string wrong;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double allowed = std::max({relative * std::fabs(b[i]), 0.1 * relative * largest, absolute});
-    const bool same = std::isfinite(b[i]) ? std::fabs(a[i] - b[i]) <= allowed : std::isnan(b[i]) ? std::isnan(a[i]) : a[i] == b[i];
+    const bool same = std::isfinite(b[i]) ? std::fabs(a[i] - b[i]) <= allowed
+                      : std::isnan(b[i])  ? std::isnan(a[i])
+                                          : a[i] == b[i];
     if (!same && wrong.empty()) wrong = fmt::format("element {}: {:.9g} instead of {:.9g}", i, a[i], b[i]);
   }
   CHECK(wrong == "");

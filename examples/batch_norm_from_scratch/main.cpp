@@ -1,6 +1,6 @@
-// Dive into Deep Learning, section 8.5: batch normalization written by its user, from array ops and as a module, in LeNet.
-// The book's JAX listing takes the statistics of images over the wrong axes, so that its moving averages change shape at
-// the first update; --book-axes does the same and shows how the carry check reports it.
+// Dive into Deep Learning, section 8.5: batch normalization written by its user, from array ops and as a module, in
+// LeNet. The book's JAX listing takes the statistics of images over the wrong axes, so that its moving averages change
+// shape at the first update; --book-axes does the same and shows how the carry check reports it.
 
 #include <cstdio>
 #include <string_view>
@@ -14,13 +14,15 @@ struct Normalized {
 };
 
 /// Batch normalization as a pure function: x is [n, features] or [n, height, width, channels].
-Normalized batch_norm(const Array& x, const Array& gamma, const Array& beta, const Array& moving_mean, const Array& moving_var,
-                      double epsilon, double momentum, bool train, const Axes& axes) {
+Normalized batch_norm(const Array& x, const Array& gamma, const Array& beta, const Array& moving_mean,
+                      const Array& moving_var, double epsilon, double momentum, bool train, const Axes& axes) {
   if (!train) return {gamma * ((x - moving_mean) / sqrt(moving_var + epsilon)) + beta, moving_mean, moving_var};
   const Array batch_mean = mean(x, axes, /*keepdims=*/true);
   const Array batch_var = mean(square(x - batch_mean), axes, /*keepdims=*/true);
   const Array normalized = (x - batch_mean) / sqrt(batch_var + epsilon);
-  const auto move = [&](const Array& moving, const Array& batch) { return momentum * moving + (1.0 - momentum) * batch; };
+  const auto move = [&](const Array& moving, const Array& batch) {
+    return momentum * moving + (1.0 - momentum) * batch;
+  };
   return {gamma * normalized + beta, move(moving_mean, batch_mean), move(moving_var, batch_var)};
 }
 
@@ -40,7 +42,8 @@ struct MyBatchNorm {
 
     const Axes all_but_last = x.rank() == 2 ? Axes{0} : Axes{0, 1, 2};
     const Axes axes = book_axes && x.rank() == 4 ? Axes{0, 2, 3} : all_but_last;
-    const Normalized result = batch_norm(x, gamma, beta, moving_mean.value(), moving_var.value(), 1e-5, 0.9, train, axes);
+    const Normalized result =
+        batch_norm(x, gamma, beta, moving_mean.value(), moving_var.value(), 1e-5, 0.9, train, axes);
     if (train && !scope.is_initializing()) {
       moving_mean.set(result.moving_mean);
       moving_var.set(result.moving_var);
@@ -88,12 +91,14 @@ int main(int argc, char** argv) try {
   const Tree variables = nn::init(model, key, zeros({1, 28, 28, 1}), /*train=*/false);
   fmt::print("{}\n", tree::shapes(variables["batch_stats"]));
 
-  TrainState state = TrainState::create(model, variables["params"], variables["batch_stats"], optim::sgd(0.1, {.momentum = 0.9}));
+  TrainState state =
+      TrainState::create(model, variables["params"], variables["batch_stats"], optim::sgd(0.1, {.momentum = 0.9}));
   const auto train = jit(train_step);
   const auto evaluate = jit(eval_step);
   for (int epoch = 1; epoch <= 3; ++epoch) {
     Average loss, accuracy;
-    for (const data::Batch& batch : data::shuffled(dataset.train, 64, random::fold_in(key, epoch), {.drop_last = true})) {
+    for (const data::Batch& batch :
+         data::shuffled(dataset.train, 64, random::fold_in(key, epoch), {.drop_last = true})) {
       Array batch_loss;
       std::tie(state, batch_loss) = train(std::move(state), batch);
       loss = loss.merge(Average::of_mean(batch_loss, batch.label.size()));
@@ -103,7 +108,8 @@ int main(int argc, char** argv) try {
     }
     fmt::print("epoch {}  train loss {:.3f}  test accuracy {:.3f}\n", epoch, loss.value(), accuracy.value());
   }
-  fmt::print("gamma {}\nbeta  {}\n", ravel(state.params["MyBatchNorm_0"]["gamma"]), ravel(state.params["MyBatchNorm_0"]["beta"]));
+  fmt::print("gamma {}\nbeta  {}\n", ravel(state.params["MyBatchNorm_0"]["gamma"]),
+             ravel(state.params["MyBatchNorm_0"]["beta"]));
 } catch (const Error& error) {
   fmt::print(stderr, "{}\n", error.what());
   return 1;

@@ -35,7 +35,8 @@ struct Metrics {
 
 // The guide's network has one output; its sign is the class.
 Metrics compute_metrics(const Array& logits, const Array& labels) {
-  return {.loss = mean(nn::sigmoid_binary_cross_entropy(logits, labels)), .accuracy = mean((logits > 0) == (labels > 0.5))};
+  return {.loss = mean(nn::sigmoid_binary_cross_entropy(logits, labels)),
+          .accuracy = mean((logits > 0) == (labels > 0.5))};
 }
 
 // Without batch normalization only the parameters travel.
@@ -69,7 +70,8 @@ Metrics eval_step(const TrainState& state, const Batch& batch) {
 int main() {
   // A class that a straight line through the origin separates.
   const Array image = random::normal(random::key(1), {256, 3});
-  const Batch batch{.image = image, .label = astype(sum(image * Array{1.0, -2.0, 0.5}, -1, /*keepdims=*/true) > 0, float32)};
+  const Batch batch{.image = image,
+                    .label = astype(sum(image * Array{1.0, -2.0, 0.5}, -1, /*keepdims=*/true) > 0, float32)};
 
   const Tree plain_variables = nn::init(PlainMLP{}, random::key(0), image);
   const Tree variables = nn::init(MLP{}, random::key(0), image, /*train=*/false);
@@ -89,8 +91,11 @@ int main() {
     std::tie(state, with) = compiled(std::move(state), batch);
     if (step % 20 != 0) continue;
     const Metrics evaluated = evaluate(state, batch);
-    const auto column = [](const Metrics& m) { return fmt::format("loss {:.3f} acc {:.3f}", m.loss.item<float>(), m.accuracy.item<float>()); };
+    const auto column = [](const Metrics& m) {
+      return fmt::format("loss {:.3f} acc {:.3f}", m.loss.item<float>(), m.accuracy.item<float>());
+    };
     fmt::print("{:4}   {}   {}   {}\n", step, column(without), column(with), column(evaluated));
   }
-  fmt::print("\nrunning mean {}\nrunning var  {}\n", state.batch_stats["BatchNorm_0"]["mean"], state.batch_stats["BatchNorm_0"]["var"]);
+  fmt::print("\nrunning mean {}\nrunning var  {}\n", state.batch_stats["BatchNorm_0"]["mean"],
+             state.batch_stats["BatchNorm_0"]["var"]);
 }

@@ -82,7 +82,8 @@ void run(const Options& options) {
   const std::int64_t steps_per_epoch = dataset.train.size() / options.batch_size;
 
   const Tree variables = nn::init(BatchNormLeNet{}, key, zeros({1, 28, 28, 1}), /*train=*/false);
-  fmt::print("{} training and {} test images\n{}\n", dataset.train.size(), dataset.test.size(), tree::shapes(variables));
+  fmt::print("{} training and {} test images\n{}\n", dataset.train.size(), dataset.test.size(),
+             tree::shapes(variables));
   TrainState state = TrainState::create(BatchNormLeNet{}, variables["params"], variables["batch_stats"],
                                         options.make_optimizer(options.epochs * steps_per_epoch));
   const Executor executor(options.threads);
@@ -95,18 +96,23 @@ void run(const Options& options) {
     const auto start = std::chrono::steady_clock::now();
     double seconds = 0.0;
     Progress bar(stdout, fmt::format("epoch {}/{}", epoch, options.epochs), steps_per_epoch * options.batch_size);
-    for (const data::Batch& batch : data::shuffled(dataset.train, options.batch_size, random::fold_in(key, epoch), {.drop_last = true})) {
+    for (const data::Batch& batch :
+         data::shuffled(dataset.train, options.batch_size, random::fold_in(key, epoch), {.drop_last = true})) {
       Metrics metrics;
       std::tie(state, metrics) = train(std::move(state), batch);
       training.add(metrics, batch.label.size());
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      bar.update(training.loss.count, fmt::format("loss {:.4f}  {:.0f} examples/s", training.loss.value(), static_cast<double>(training.loss.count) / seconds));
+      bar.update(training.loss.count, fmt::format("loss {:.4f}  {:.0f} examples/s", training.loss.value(),
+                                                  static_cast<double>(training.loss.count) / seconds));
     }
     const double rate = static_cast<double>(training.loss.count) / seconds;
-    for (const data::Batch& batch : data::Batches(dataset.test, options.batch_size)) testing.add(eval(state, batch), batch.label.size());
+    for (const data::Batch& batch : data::Batches(dataset.test, options.batch_size))
+      testing.add(eval(state, batch), batch.label.size());
     bar.clear();
-    fmt::print("epoch {:2}  train loss {:.4f}  train accuracy {:.4f}  test loss {:.4f}  test accuracy {:.4f}  {:.0f} examples/s\n", epoch,
-               training.loss.value(), training.accuracy.value(), testing.loss.value(), testing.accuracy.value(), rate);
+    fmt::print(
+        "epoch {:2}  train loss {:.4f}  train accuracy {:.4f}  test loss {:.4f}  test accuracy {:.4f}  {:.0f} "
+        "examples/s\n",
+        epoch, training.loss.value(), training.accuracy.value(), testing.loss.value(), testing.accuracy.value(), rate);
     std::fflush(stdout);
     if (history.is_open()) {
       const nlohmann::ordered_json line{{"epoch", epoch},
@@ -115,7 +121,8 @@ void run(const Options& options) {
                                         {"test_loss", testing.loss.value()},
                                         {"test_accuracy", testing.accuracy.value()},
                                         {"examples_per_second", rate}};
-      if (!(history << line.dump() << std::endl)) throw FileError("history", "Writing failed.", {.at = options.history});
+      if (!(history << line.dump() << std::endl))
+        throw FileError("history", "Writing failed.", {.at = options.history});
     }
   }
   fmt::print("gamma of BatchNorm_0: {}\n", state.params["BatchNorm_0"]["scale"]);

@@ -1,8 +1,9 @@
 #pragma once
 
-// linseed: neural networks as pure functions of immutable values. This is the table of contents, in the order in which data
-// flows. <linseed/xtensor.hpp>, the bridge to xtensor, is included by those who want it.
+// linseed: neural networks as pure functions of immutable values. This is the table of contents, in the order in which
+// data flows. <linseed/xtensor.hpp>, the bridge to xtensor, is included by those who want it.
 
+// clang-format off: the order is that of reading
 #include <linseed/core/dtype.hpp>
 #include <linseed/core/shape.hpp>
 #include <linseed/core/error.hpp>

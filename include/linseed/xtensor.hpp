@@ -1,8 +1,9 @@
 #pragma once
 
-// The bridge to xtensor, and the one public header that pulls it in. With it an Array converts from any xtensor expression
-// (`Array y = xt::sin(a) + 1;`, evaluated once; a moved container is adopted without a copy), and `view<T>(array)` gives a
-// const xtensor view of an Array's elements.
+// The bridge to xtensor, and the one public header that pulls it in. With it an Array converts from any xtensor
+// expression (`Array y = xt::sin(a) + 1;`, evaluated once; a moved container is adopted without a copy), and
+// `view<T>(array)` gives a const xtensor view of an Array's elements. An operator with an
+// Array on one side and an xtensor expression on the other is xtensor's and does not compile: write Array(expression).
 
 #include <cstddef>
 #include <memory>
@@ -57,7 +58,8 @@ template <class E>
 Array from_xtensor(E&& expression) {
   using Plain = std::remove_cvref_t<E>;
   using T = element_for<std::remove_const_t<typename Plain::value_type>>;
-  if constexpr (!std::is_lvalue_reference_v<E> && !std::is_const_v<std::remove_reference_t<E>> && AdoptableContainer<Plain>) {
+  if constexpr (!std::is_lvalue_reference_v<E> && !std::is_const_v<std::remove_reference_t<E>> &&
+                AdoptableContainer<Plain>) {
     const auto owner = std::make_shared<Plain>(std::forward<E>(expression));
     const Shape shape = shape_of(*owner);
     return Array::adopt(std::shared_ptr<const void>(owner, owner->data()), shape, dtype_of<T>);

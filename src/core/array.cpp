@@ -26,8 +26,9 @@ void throw_ragged_list(std::int64_t expected, std::int64_t got) {
 
 const ArrayNode& ArrayNode::of(const Array& array) {
   if (!array.node_) {
-    throw ValueError("Array", "An empty Array was used.",
-                     {.hint = "it was default-constructed or moved from; a moved-in state must be replaced by the result"});
+    throw ValueError(
+        "Array", "An empty Array was used.",
+        {.hint = "it was default-constructed or moved from; a moved-in state must be replaced by the result"});
   }
   return *array.node_;
 }
@@ -179,7 +180,8 @@ bool identical(const Array& a, const Array& b) {
   return detail::visit_dtype(a.dtype(), [&]<class T>(std::type_identity<T>) {
     const auto left = a.data<T>();
     const auto right = b.data<T>();
-    return left.empty() || left.data() == right.data() || std::memcmp(left.data(), right.data(), left.size_bytes()) == 0;
+    return left.empty() || left.data() == right.data() ||
+           std::memcmp(left.data(), right.data(), left.size_bytes()) == 0;
   });
 }
 

@@ -22,7 +22,7 @@ void Error::locate(std::string_view at) {
 void Error::compose() {
   text_ = headline_;
   const auto line = [this](std::string_view label, const std::string& value) {
-    if (!value.empty()) text_ += fmt::format("\n  {}: {}", label, value);
+    if (!value.empty()) text_ += fmt::format("\n  {}:{}{}", label, value.front() == '\n' ? "" : " ", value);
   };
   line("at", context_.at);
   line("got", context_.got);

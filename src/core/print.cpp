@@ -99,7 +99,8 @@ Digits shortest(T x) {
 
 std::string positional(const Digits& x) {
   const int count = static_cast<int>(x.digits.size());
-  std::string whole = x.exponent < 0 ? "0" : x.digits.substr(0, static_cast<std::size_t>(std::min(count, x.exponent + 1)));
+  std::string whole =
+      x.exponent < 0 ? "0" : x.digits.substr(0, static_cast<std::size_t>(std::min(count, x.exponent + 1)));
   if (x.exponent >= count) whole.append(static_cast<std::size_t>(x.exponent + 1 - count), '0');
   std::string fraction(static_cast<std::size_t>(std::max(0, -x.exponent - 1)), '0');
   if (x.exponent + 1 < count) fraction += x.digits.substr(static_cast<std::size_t>(std::max(0, x.exponent + 1)));
@@ -109,12 +110,12 @@ std::string positional(const Digits& x) {
 std::string scientific(const Digits& x, std::size_t decimals, int exponent_width) {
   std::string fraction = x.digits.substr(1);
   fraction.append(decimals > fraction.size() ? decimals - fraction.size() : 0, '0');
-  return fmt::format("{}{}.{}e{}{:0{}}", x.negative ? "-" : "", x.digits[0], fraction, x.exponent < 0 ? '-' : '+', std::abs(x.exponent),
-                     exponent_width);
+  return fmt::format("{}{}.{}e{}{:0{}}", x.negative ? "-" : "", x.digits[0], fraction, x.exponent < 0 ? '-' : '+',
+                     std::abs(x.exponent), exponent_width);
 }
 
-// The shortest digits that tell x apart, cut to `precision` behind the point. Doubles hold every float, so rounding a long
-// one from the double's text rounds it once.
+// The shortest digits that tell x apart, cut to `precision` behind the point. Doubles hold every float, so rounding a
+// long one from the double's text rounds it once.
 template <class T>
 std::string fixed(T x) {
   std::string text = positional(shortest(x));
@@ -144,7 +145,8 @@ std::vector<std::string> float_words(const std::vector<T>& values) {
     smallest = smallest == 0 ? magnitude : std::min(smallest, magnitude);
     largest = std::max(largest, magnitude);
   }
-  const bool exponents = static_cast<double>(largest) >= std::min(1e8, large<T>) || (smallest != 0 && (smallest < T(1e-4) || largest / smallest > T(1000)));
+  const bool exponents = static_cast<double>(largest) >= std::min(1e8, large<T>) ||
+                         (smallest != 0 && (smallest < T(1e-4) || largest / smallest > T(1000)));
   std::vector<std::string> words;
   std::size_t decimals = 0;
   int exponent_width = 2;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 #include "core/dispatch.hpp"
@@ -17,6 +18,16 @@ void visit(DType dtype, Function&& function) noexcept {
       function(tag);
     }
   });
+}
+
+/// Calls `function` with an unsigned type as wide as the elements: moving elements needs their size, not their type.
+template <class Function>
+void visit_size(DType dtype, Function&& function) noexcept {
+  switch (size_of(dtype)) {
+    case 1: return function(std::type_identity<std::uint8_t>{});
+    case 4: return function(std::type_identity<std::uint32_t>{});
+    default: return function(std::type_identity<std::uint64_t>{});
+  }
 }
 
 }  // namespace linseed::kernels

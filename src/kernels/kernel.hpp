@@ -18,7 +18,9 @@ struct Input {
   DType dtype;
 
   template <class T>
-  [[nodiscard]] const T* as() const noexcept { return static_cast<const T*>(data); }
+  [[nodiscard]] const T* as() const noexcept {
+    return static_cast<const T*>(data);
+  }
   template <class T>
   [[nodiscard]] std::span<const T> span() const noexcept {
     return {as<T>(), static_cast<std::size_t>(shape.elements())};
@@ -32,7 +34,9 @@ struct Output {
   DType dtype;
 
   template <class T>
-  [[nodiscard]] T* as() const noexcept { return static_cast<T*>(data); }
+  [[nodiscard]] T* as() const noexcept {
+    return static_cast<T*>(data);
+  }
   template <class T>
   [[nodiscard]] std::span<T> span() const noexcept {
     return {as<T>(), static_cast<std::size_t>(shape.elements())};

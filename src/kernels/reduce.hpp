@@ -12,26 +12,42 @@ namespace fold {
 
 template <class T>
 constexpr T lowest() noexcept {
-  if constexpr (std::is_floating_point_v<T>) return -std::numeric_limits<T>::infinity();
-  else return std::numeric_limits<T>::lowest();
+  if constexpr (std::is_floating_point_v<T>)
+    return -std::numeric_limits<T>::infinity();
+  else
+    return std::numeric_limits<T>::lowest();
 }
 template <class T>
 constexpr T highest() noexcept {
-  if constexpr (std::is_floating_point_v<T>) return std::numeric_limits<T>::infinity();
-  else return std::numeric_limits<T>::max();
+  if constexpr (std::is_floating_point_v<T>)
+    return std::numeric_limits<T>::infinity();
+  else
+    return std::numeric_limits<T>::max();
 }
 
 struct Sum : scalar::Add {
-  template <class T> static constexpr T identity() noexcept { return T{}; }
+  template <class T>
+  static constexpr T identity() noexcept {
+    return T{};
+  }
 };
 struct Prod : scalar::Mul {
-  template <class T> static constexpr T identity() noexcept { return T{1}; }
+  template <class T>
+  static constexpr T identity() noexcept {
+    return T{1};
+  }
 };
 struct Max : scalar::Maximum {
-  template <class T> static constexpr T identity() noexcept { return lowest<T>(); }
+  template <class T>
+  static constexpr T identity() noexcept {
+    return lowest<T>();
+  }
 };
 struct Min : scalar::Minimum {
-  template <class T> static constexpr T identity() noexcept { return highest<T>(); }
+  template <class T>
+  static constexpr T identity() noexcept {
+    return highest<T>();
+  }
 };
 
 /// The type in which partial results are kept.

@@ -43,43 +43,250 @@ constexpr T wrap(T a, T b, F f) noexcept {
   }
 }
 
-// clang-format off
-struct Add { static constexpr Domain domain = Domain::any; template <class T> T operator()(T a, T b) const noexcept { return wrap(a, b, [](auto x, auto y) { return x + y; }); } };
-struct Sub { static constexpr Domain domain = Domain::numeric; template <class T> T operator()(T a, T b) const noexcept { return wrap(a, b, [](auto x, auto y) { return x - y; }); } };
-struct Mul { static constexpr Domain domain = Domain::any; template <class T> T operator()(T a, T b) const noexcept { return wrap(a, b, [](auto x, auto y) { return x * y; }); } };
-struct Div { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T a, T b) const noexcept { return a / b; } };
-struct Maximum { static constexpr Domain domain = Domain::any; template <class T> T operator()(T a, T b) const noexcept { return a != a ? a : (a > b || b == a) ? a : b; } };
-struct Minimum { static constexpr Domain domain = Domain::any; template <class T> T operator()(T a, T b) const noexcept { return a != a ? a : (a < b || b == a) ? a : b; } };
+struct Add {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  T operator()(T a, T b) const noexcept {
+    return wrap(a, b, [](auto x, auto y) { return x + y; });
+  }
+};
+struct Sub {
+  static constexpr Domain domain = Domain::numeric;
+  template <class T>
+  T operator()(T a, T b) const noexcept {
+    return wrap(a, b, [](auto x, auto y) { return x - y; });
+  }
+};
+struct Mul {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  T operator()(T a, T b) const noexcept {
+    return wrap(a, b, [](auto x, auto y) { return x * y; });
+  }
+};
+struct Div {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T a, T b) const noexcept {
+    return a / b;
+  }
+};
+struct Maximum {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  T operator()(T a, T b) const noexcept {
+    return a != a ? a : (a > b || b == a) ? a : b;
+  }
+};
+struct Minimum {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  T operator()(T a, T b) const noexcept {
+    return a != a ? a : (a < b || b == a) ? a : b;
+  }
+};
 
-struct Equal { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T a, T b) const noexcept { return a == b; } };
-struct NotEqual { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T a, T b) const noexcept { return a != b; } };
-struct Less { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T a, T b) const noexcept { return a < b; } };
-struct LessEqual { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T a, T b) const noexcept { return a <= b; } };
-struct LogicalAnd { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T a, T b) const noexcept { return a != T{} && b != T{}; } };
-struct LogicalOr { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T a, T b) const noexcept { return a != T{} || b != T{}; } };
+struct Equal {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T a, T b) const noexcept {
+    return a == b;
+  }
+};
+struct NotEqual {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T a, T b) const noexcept {
+    return a != b;
+  }
+};
+struct Less {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T a, T b) const noexcept {
+    return a < b;
+  }
+};
+struct LessEqual {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T a, T b) const noexcept {
+    return a <= b;
+  }
+};
+struct LogicalAnd {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T a, T b) const noexcept {
+    return a != T{} && b != T{};
+  }
+};
+struct LogicalOr {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T a, T b) const noexcept {
+    return a != T{} || b != T{};
+  }
+};
 
-struct LogicalNot { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T x) const noexcept { return x == T{}; } };
-struct IsFinite { static constexpr Domain domain = Domain::any; template <class T> bool operator()(T x) const noexcept { if constexpr (std::is_floating_point_v<T>) return std::isfinite(x); else return true; } };
-struct Neg { static constexpr Domain domain = Domain::numeric; template <class T> T operator()(T x) const noexcept { if constexpr (std::is_floating_point_v<T>) return -x; else return static_cast<T>(0u - static_cast<std::make_unsigned_t<T>>(x)); } };
-struct Sign { static constexpr Domain domain = Domain::numeric; template <class T> T operator()(T x) const noexcept { return x > T{} ? T{1} : x < T{} ? static_cast<T>(-1) : x; } };
-struct Abs { static constexpr Domain domain = Domain::numeric; template <class T> T operator()(T x) const noexcept { if constexpr (std::is_floating_point_v<T>) return std::fabs(x); else if constexpr (std::is_signed_v<T>) return x < 0 ? Neg{}(x) : x; else return x; } };
-struct Exp { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::exp(x); } };
-struct Expm1 { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::expm1(x); } };
-struct Log { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return special::log(x); } };
-struct Log1p { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return special::log1p(x); } };
-struct Sqrt { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::sqrt(x); } };
-struct Rsqrt { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return T{1} / std::sqrt(x); } };
-struct Sin { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::sin(x); } };
-struct Cos { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::cos(x); } };
-struct Tanh { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::tanh(x); } };
-struct Sigmoid { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return T{1} / (T{1} + std::exp(-x)); } };
-struct Relu { static constexpr Domain domain = Domain::numeric; template <class T> T operator()(T x) const noexcept { return x < T{} ? T{} : x; } };
-struct Erf { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return special::erf(x); } };
-struct ErfInv { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return special::erf_inv(x); } };
-struct Floor { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::floor(x); } };
-struct Ceil { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::ceil(x); } };
-struct Round { static constexpr Domain domain = Domain::floating; template <class T> T operator()(T x) const noexcept { return std::nearbyint(x); } };
-// clang-format on
+struct LogicalNot {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T x) const noexcept {
+    return x == T{};
+  }
+};
+struct IsFinite {
+  static constexpr Domain domain = Domain::any;
+  template <class T>
+  bool operator()(T x) const noexcept {
+    if constexpr (std::is_floating_point_v<T>)
+      return std::isfinite(x);
+    else
+      return true;
+  }
+};
+struct Neg {
+  static constexpr Domain domain = Domain::numeric;
+  template <class T>
+  T operator()(T x) const noexcept {
+    if constexpr (std::is_floating_point_v<T>)
+      return -x;
+    else
+      return static_cast<T>(0u - static_cast<std::make_unsigned_t<T>>(x));
+  }
+};
+struct Sign {
+  static constexpr Domain domain = Domain::numeric;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return x > T{} ? T{1} : x < T{} ? static_cast<T>(-1) : x;
+  }
+};
+struct Abs {
+  static constexpr Domain domain = Domain::numeric;
+  template <class T>
+  T operator()(T x) const noexcept {
+    if constexpr (std::is_floating_point_v<T>)
+      return std::fabs(x);
+    else if constexpr (std::is_signed_v<T>)
+      return x < 0 ? Neg{}(x) : x;
+    else
+      return x;
+  }
+};
+struct Exp {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::exp(x);
+  }
+};
+struct Expm1 {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::expm1(x);
+  }
+};
+struct Log {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return special::log(x);
+  }
+};
+struct Log1p {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return special::log1p(x);
+  }
+};
+struct Sqrt {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::sqrt(x);
+  }
+};
+struct Rsqrt {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return T{1} / std::sqrt(x);
+  }
+};
+struct Sin {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::sin(x);
+  }
+};
+struct Cos {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::cos(x);
+  }
+};
+struct Tanh {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::tanh(x);
+  }
+};
+struct Sigmoid {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return T{1} / (T{1} + std::exp(-x));
+  }
+};
+struct Relu {
+  static constexpr Domain domain = Domain::numeric;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return x < T{} ? T{} : x;
+  }
+};
+struct Erf {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return special::erf(x);
+  }
+};
+struct ErfInv {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return special::erf_inv(x);
+  }
+};
+struct Floor {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::floor(x);
+  }
+};
+struct Ceil {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::ceil(x);
+  }
+};
+struct Round {
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return std::nearbyint(x);
+  }
+};
 
 struct Pow {
   static constexpr Domain domain = Domain::numeric;

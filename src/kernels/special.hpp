@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <limits>
 
-// Functions whose bits other software fixes: XLA's CPU backend rounds exactly as written here, and the initial parameters
-// of a model depend on it. Every std::fma is one rounding and every other operation its own, so that the library is
-// compiled with -ffp-contract=off. The float32 functions have no branches, and loops over them vectorise. Always
-// inlined: a file compiled for a newer instruction set must not leave its copy to the others.
+// Functions whose bits other software fixes: XLA's CPU backend rounds exactly as written here, and the initial
+// parameters of a model depend on it. Every std::fma is one rounding and every other operation its own, so that the
+// library is compiled with -ffp-contract=off. The float32 functions have no branches, and loops over them vectorise.
+// Always inlined: a file compiled for a newer instruction set must not leave its copy to the others.
 namespace linseed::kernels::special {
 
 namespace detail {

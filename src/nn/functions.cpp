@@ -13,7 +13,8 @@ Array shifted(const Array& x, const Axes& axes) { return x - stop_gradient(max(x
 
 void require_equal_shapes(std::string_view op, const Array& a, const Array& b) {
   if (a.shape() == b.shape()) return;
-  throw ShapeError(op, "Predictions and targets differ in shape.", {.got = fmt::format("{} and {}", to_string(a.shape()), to_string(b.shape()))});
+  throw ShapeError(op, "Predictions and targets differ in shape.",
+                   {.got = fmt::format("{} and {}", to_string(a.shape()), to_string(b.shape()))});
 }
 
 }  // namespace
@@ -46,11 +47,14 @@ Array softmax_cross_entropy(const Array& logits, const Array& labels) { return -
 
 Array softmax_cross_entropy_with_integer_labels(const Array& logits, const Array& labels) {
   if (!is_integer(labels.dtype())) {
-    throw DTypeError("softmax_cross_entropy", "Labels must be integers.", {.got = describe(labels), .hint = "for one-hot labels use softmax_cross_entropy"});
+    throw DTypeError("softmax_cross_entropy", "Labels must be integers.",
+                     {.got = describe(labels), .hint = "for one-hot labels use softmax_cross_entropy"});
   }
-  if (logits.rank() != labels.rank() + 1 || !(Shape(logits.shape().begin(), logits.shape().end() - 1) == labels.shape())) {
-    throw ShapeError("softmax_cross_entropy", "There must be one label per row of logits.",
-                     {.got = fmt::format("logits {}, labels {}", to_string(logits.shape()), to_string(labels.shape()))});
+  if (logits.rank() != labels.rank() + 1 ||
+      !(Shape(logits.shape().begin(), logits.shape().end() - 1) == labels.shape())) {
+    throw ShapeError(
+        "softmax_cross_entropy", "There must be one label per row of logits.",
+        {.got = fmt::format("logits {}, labels {}", to_string(logits.shape()), to_string(labels.shape()))});
   }
   const Array shift = shifted(logits, -1);
   const Array picked = squeeze(take_along_axis(shift, expand_dims(labels, -1), -1), -1);

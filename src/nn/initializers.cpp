@@ -176,7 +176,7 @@ Initializer orthogonal(double scale) {
         if (shape.elements() == 0) return linseed::zeros(shape, dtype);
         const std::int64_t columns = shape.back(), rows = shape.elements() / columns;
         const Array draw = random::normal(key, {std::max(rows, columns), std::min(rows, columns)}, dtype);
-        const Array q = bind(ops::random_orthogonal, {draw});
+        const Array q = apply_op(ops::random_orthogonal, {draw});
         return reshape(rows < columns ? transpose(q) : q, shape) * scale;
       });
 }

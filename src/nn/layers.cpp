@@ -18,7 +18,8 @@ namespace {
 // flax.linen.dtypes.promote_dtype: the dtype in which a layer computes.
 DType computation_dtype(std::optional<DType> dtype, std::initializer_list<Array> operands) {
   if (dtype) {
-    if (!is_floating(*dtype)) throw DTypeError("dtype", "A layer computes in a floating-point dtype.", {.got = std::string(to_string(*dtype))});
+    if (!is_floating(*dtype))
+      throw DTypeError("dtype", "A layer computes in a floating-point dtype.", {.got = std::string(to_string(*dtype))});
     return *dtype;
   }
   DType result = operands.begin()->dtype();
@@ -68,8 +69,9 @@ Array Conv::operator()(Scope& parent, const Array& x) const {
                       .expected = "input [N, spatial..., channels] with as many spatial axes as kernel_size"});
   }
   if (x.extent(-1) % feature_group_count != 0 || features % feature_group_count != 0) {
-    throw ShapeError("Conv", "The groups do not divide the channels.",
-                     {.got = fmt::format("{} input channels, {} features, {} groups", x.extent(-1), features, feature_group_count)});
+    throw ShapeError(
+        "Conv", "The groups do not divide the channels.",
+        {.got = fmt::format("{} input channels, {} features, {} groups", x.extent(-1), features, feature_group_count)});
   }
   Shape kernel_shape = kernel_size;
   kernel_shape.push_back(x.extent(-1) / feature_group_count);
@@ -83,7 +85,10 @@ Array Conv::operator()(Scope& parent, const Array& x) const {
   Shape batched{std::accumulate(x.shape().begin(), x.shape().begin() + leading, std::int64_t{1}, std::multiplies<>{})};
   for (int axis = leading; axis < x.rank(); ++axis) batched.push_back(x.extent(axis));
   Array y = conv(astype(reshape(x, batched), common), astype(kernel, common),
-                 {.strides = strides, .padding = padding, .input_dilation = input_dilation, .kernel_dilation = kernel_dilation,
+                 {.strides = strides,
+                  .padding = padding,
+                  .input_dilation = input_dilation,
+                  .kernel_dilation = kernel_dilation,
                   .groups = feature_group_count});
   if (use_bias) y = y + astype(bias, common);
   if (leading == 1) return y;
@@ -99,7 +104,8 @@ struct Moments {
 };
 
 // flax.linen.normalization._compute_stats: statistics over `axes`, in at least float32.
-Moments batch_moments(const Array& input, std::optional<DType> dtype, const std::vector<int>& axes, bool fast, const Array& mask) {
+Moments batch_moments(const Array& input, std::optional<DType> dtype, const std::vector<int>& axes, bool fast,
+                      const Array& mask) {
   const Array x = astype(input, promote(dtype.value_or(input.dtype()), DType::float32));
   const auto average = [&](const Array& values) {
     if (!mask.defined()) return mean(values, axes);
@@ -115,7 +121,8 @@ Moments batch_moments(const Array& input, std::optional<DType> dtype, const std:
 
 }  // namespace
 
-Array BatchNorm::operator()(Scope& parent, const Array& x, std::optional<bool> use_running_average_at_call, const Array& mask) const {
+Array BatchNorm::operator()(Scope& parent, const Array& x, std::optional<bool> use_running_average_at_call,
+                            const Array& mask) const {
   Scope scope = parent.enter(*this);
   const bool use_running = merge_param("use_running_average", use_running_average, use_running_average_at_call);
   const auto feature_axes = axis.normalized(x.rank(), "BatchNorm");
@@ -181,7 +188,8 @@ Array Dropout::operator()(Scope& parent, const Array& x, std::optional<bool> det
   if (!is_floating(x.dtype())) throw DTypeError("Dropout", "The input must be floating-point.", {.got = describe(x)});
   if (rate == 1.0) return zeros_like(x);
   Shape mask_shape = x.shape();
-  for (const int axis : broadcast_dims) mask_shape[static_cast<std::size_t>(normalize_axis(axis, x.rank(), "Dropout"))] = 1;
+  for (const int axis : broadcast_dims)
+    mask_shape[static_cast<std::size_t>(normalize_axis(axis, x.rank(), "Dropout"))] = 1;
   const Array kept = random::bernoulli(scope.make_rng(rng_collection), 1.0 - rate, mask_shape);
   const float keep = static_cast<float>(1.0 - rate);
   return where(kept, x * (1.0F / keep), 0);

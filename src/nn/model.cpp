@@ -7,7 +7,8 @@ namespace linseed::nn {
 namespace detail {
 
 void throw_argument(std::string_view model, std::size_t index, std::string_view expected) {
-  throw ValueError("Model", fmt::format("{} takes another argument {}.", model, index), {.expected = std::string(expected)});
+  throw ValueError("Model", fmt::format("{} takes another argument {}.", model, index),
+                   {.expected = std::string(expected)});
 }
 
 void throw_argument_count(std::string_view model, std::size_t got, std::string_view expected) {
@@ -27,7 +28,8 @@ std::optional<Result> first_number(const std::any& argument) {
 }
 template <class Result>
 std::optional<Result> any_number(const std::any& argument) {
-  return first_number<Result, bool, int, unsigned, long, unsigned long, long long, unsigned long long, float, double>(argument);
+  return first_number<Result, bool, int, unsigned, long, unsigned long, long long, unsigned long long, float, double>(
+      argument);
 }
 }  // namespace
 

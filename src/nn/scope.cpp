@@ -19,9 +19,9 @@ struct ScopeNode {
   ScopeNode* parent = nullptr;
   std::string name = {};
   std::string path = {};
-  std::map<std::string, int, std::less<>> type_counters = {};   // for automatic names
-  std::set<std::string, std::less<>> children_named = {};       // submodules in this call
-  std::set<std::pair<std::string, std::string>> variables = {}; // (collection, name) in this call
+  std::map<std::string, int, std::less<>> type_counters = {};    // for automatic names
+  std::set<std::string, std::less<>> children_named = {};        // submodules in this call
+  std::set<std::pair<std::string, std::string>> variables = {};  // (collection, name) in this call
   std::map<std::string, std::int64_t, std::less<>> rng_counters = {};
   std::map<std::string, std::unique_ptr<ScopeNode>, std::less<>> children = {};
 
@@ -45,15 +45,17 @@ struct ScopeRoot {
 Call::Call(Tree variables, Rngs rngs, Mutable filter, bool initializing)
     : root_(new ScopeRoot{std::move(variables), std::move(rngs), std::move(filter), initializing}) {
   const Tree& given = root_->variables;
-  if (given.is_leaf()) throw StructureError("apply", "The variables must be a tree of collections.", {.got = describe(given.array())});
+  if (given.is_leaf())
+    throw StructureError("apply", "The variables must be a tree of collections.", {.got = describe(given.array())});
   for (const auto& [collection, content] : given.entries()) {
     if (content.is_leaf()) {
       throw StructureError("apply", fmt::format("The collection \"{}\" must be a tree.", collection),
                            {.got = describe(content.array()), .expected = R"({{"params", params}, ...})"});
     }
     if (content.contains(collection) && !content[collection].is_leaf()) {
-      throw StructureError("apply", fmt::format("The collection \"{0}\" holds itself: {0}/{0}.", collection),
-                           {.hint = fmt::format("pass variables[\"{0}\"] as {{\"{0}\", ...}}, not the whole tree", collection)});
+      throw StructureError(
+          "apply", fmt::format("The collection \"{0}\" holds itself: {0}/{0}.", collection),
+          {.hint = fmt::format("pass variables[\"{0}\"] as {{\"{0}\", ...}}, not the whole tree", collection)});
     }
   }
 }
@@ -80,7 +82,8 @@ bool Mutable::contains(std::string_view collection) const {
   return (std::find(names_.begin(), names_.end(), collection) != names_.end()) != complement_;
 }
 
-// ---- variables ----------------------------------------------------------------------------------------------------------
+// ---- variables
+// ----------------------------------------------------------------------------------------------------------
 
 const Array& Variable::value() const { return root_->variables.at(owner_->variable_path(collection_, name_)).array(); }
 
@@ -89,23 +92,26 @@ void Variable::set(Array value) const {
     throw ImmutableCollectionError(
         "apply", fmt::format("Cannot update \"{}\": the collection \"{}\" is immutable.", name_, collection_),
         {.at = owner_->path,
-         .hint = fmt::format("pass nn::mutable_({{\"{}\"}}) and keep the updates that apply returns, or run the module in a mode that "
-                             "does not update (use_running_average = true for BatchNorm)",
-                             collection_)});
+         .hint = fmt::format(
+             "pass nn::mutable_({{\"{}\"}}) and keep the updates that apply returns, or run the module in a mode that "
+             "does not update (use_running_average = true for BatchNorm)",
+             collection_)});
   }
   root_->variables = root_->variables.set(owner_->variable_path(collection_, name_), Tree(std::move(value)));
 }
 
 namespace {
 
-[[noreturn]] void throw_missing(const Tree& variables, const ScopeNode& owner, std::string_view collection, std::string_view name) {
+[[noreturn]] void throw_missing(const Tree& variables, const ScopeNode& owner, std::string_view collection,
+                                std::string_view name) {
   const std::string at = owner.path.empty() ? "the root module" : owner.path;
   if (variables.find(collection) == nullptr || variables[collection].empty()) {
-    throw MissingVariableError("apply", fmt::format("Cannot read \"{}\": the collection \"{}\" is empty.", name, collection),
-                               {.at = at,
-                                .got = variables.empty() ? "no collections" : fmt::format("collections {}", fmt::join(variables.keys(), ", ")),
-                                .expected = std::string(collection),
-                                .hint = fmt::format("pass {{\"{}\", ...}} among the variables", collection)});
+    throw MissingVariableError(
+        "apply", fmt::format("Cannot read \"{}\": the collection \"{}\" is empty.", name, collection),
+        {.at = at,
+         .got = variables.empty() ? "no collections" : fmt::format("collections {}", fmt::join(variables.keys(), ", ")),
+         .expected = std::string(collection),
+         .hint = fmt::format("pass {{\"{}\", ...}} among the variables", collection)});
   }
   const Tree* here = variables.find(linseed::detail::join_path(collection, owner.path));
   const bool is_dictionary = here != nullptr && !here->is_leaf();
@@ -127,7 +133,8 @@ void reserve_variable(ScopeNode& node, std::string_view collection, std::string_
 
 }  // namespace
 
-// ---- scopes -----------------------------------------------------------------------------------------------------------------
+// ---- scopes
+// -----------------------------------------------------------------------------------------------------------------
 
 Scope::Scope(detail::ScopeRoot* root, ScopeNode* node, const std::type_info* pending)
     : root_(root), node_(node), pending_(pending), exceptions_(std::uncaught_exceptions()) {}
@@ -143,11 +150,13 @@ ScopeNode* Scope::reserve_child(std::string_view type_name, std::string_view nam
     int& counter = node_->type_counters.try_emplace(std::string(type_name), 0).first->second;
     chosen = fmt::format("{}_{}", type_name, counter++);
   }
-  const bool clashes = std::any_of(node_->variables.begin(), node_->variables.end(), [&](const auto& v) { return v.second == chosen; });
+  const bool clashes =
+      std::any_of(node_->variables.begin(), node_->variables.end(), [&](const auto& v) { return v.second == chosen; });
   if (!node_->children_named.insert(chosen).second || clashes) {
-    throw NameInUseError("Scope", fmt::format("The name \"{}\" is in use.", chosen),
-                         {.at = node_->path,
-                          .hint = "to call one submodule several times with the same parameters, make it with scope.share"});
+    throw NameInUseError(
+        "Scope", fmt::format("The name \"{}\" is in use.", chosen),
+        {.at = node_->path,
+         .hint = "to call one submodule several times with the same parameters, make it with scope.share"});
   }
   std::unique_ptr<ScopeNode>& child = node_->children[chosen];
   if (!child) {
@@ -187,10 +196,11 @@ Array Scope::param(std::string_view name, const Initializer& init, const Shape& 
   if (const Tree* existing = root_->variables.find(path)) {
     const Array& value = existing->array();
     if (!(value.shape() == shape)) {
-      throw ParamShapeError("apply", fmt::format("The parameter \"{}\" has the wrong shape.", name),
-                            {.at = linseed::detail::join_path(node_->path, name),
-                             .got = to_string(value.shape()),
-                             .expected = fmt::format("{}, from the module's settings and its input", to_string(shape))});
+      throw ParamShapeError(
+          "apply", fmt::format("The parameter \"{}\" has the wrong shape.", name),
+          {.at = linseed::detail::join_path(node_->path, name),
+           .got = to_string(value.shape()),
+           .expected = fmt::format("{}, from the module's settings and its input", to_string(shape))});
     }
     return value;
   }

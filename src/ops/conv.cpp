@@ -127,11 +127,13 @@ void check_operands(const Shape& x, const Shape& kernel, std::int64_t groups) {
                      {.got = operands(x, kernel)});
   }
   if (kernel.size() != x.size()) {
-    throw ShapeError("conv", "Input and kernel differ in their number of axes.",
-                     {.got = operands(x, kernel),
-                      .expected = "input (batch, spatial..., channels), kernel (spatial..., channels / groups, features)"});
+    throw ShapeError(
+        "conv", "Input and kernel differ in their number of axes.",
+        {.got = operands(x, kernel),
+         .expected = "input (batch, spatial..., channels), kernel (spatial..., channels / groups, features)"});
   }
-  if (groups < 1) throw ValueError("conv", "The number of groups must be positive.", {.got = fmt::format("{}", groups)});
+  if (groups < 1)
+    throw ValueError("conv", "The number of groups must be positive.", {.got = fmt::format("{}", groups)});
 
   const std::int64_t channels = x.back();
   const std::int64_t kernel_channels = kernel[kernel.size() - 2];
@@ -140,13 +142,14 @@ void check_operands(const Shape& x, const Shape& kernel, std::int64_t groups) {
     throw ShapeError("conv",
                      groups == 1
                          ? fmt::format("Input has {} channels, but the kernel expects {}.", channels, kernel_channels)
-                         : fmt::format("Input has {} channels, but the kernel expects {} in each of {} groups.", channels,
-                                       kernel_channels, groups),
+                         : fmt::format("Input has {} channels, but the kernel expects {} in each of {} groups.",
+                                       channels, kernel_channels, groups),
                      {.got = operands(x, kernel),
                       .expected = "channels of the input = second to last extent of the kernel x groups"});
   }
   if (kernel.back() % groups != 0) {
-    throw ShapeError("conv", fmt::format("The kernel's {} features do not split into {} groups.", kernel.back(), groups),
+    throw ShapeError("conv",
+                     fmt::format("The kernel's {} features do not split into {} groups.", kernel.back(), groups),
                      {.got = operands(x, kernel)});
   }
 }
@@ -195,13 +198,13 @@ Abstract kernel_grad_rule(std::span<const Abstract> inputs, const Attributes& at
 // The three ops are one trilinear form of (input, kernel, cotangent), each free in another argument: the gradient in an
 // operand is the op that is free in that operand.
 Array free_output(const Application& a, const Array& x, const Array& kernel) {
-  return bind(ops::conv, {x, kernel}, a.attributes);
+  return apply_op(ops::conv, {x, kernel}, a.attributes);
 }
 Array free_input(const Application& a, const Array& cotangent, const Array& kernel) {
-  return bind(ops::conv_input_grad, {cotangent, kernel}, a.attributes);
+  return apply_op(ops::conv_input_grad, {cotangent, kernel}, a.attributes);
 }
 Array free_kernel(const Application& a, const Array& x, const Array& cotangent) {
-  return bind(ops::conv_kernel_grad, {x, cotangent}, a.attributes);
+  return apply_op(ops::conv_kernel_grad, {x, cotangent}, a.attributes);
 }
 
 std::vector<Array> conv_gradient(const Application& a, const Array& g) {
@@ -244,8 +247,9 @@ Array conv(const Array& x, const Array& kernel, const ConvOptions& options) {
 
   const DType dtype = promote(x.dtype(), kernel.dtype());
   if (!is_floating(dtype)) {
-    throw DTypeError("conv", "The operands must be floating-point.",
-                     {.got = fmt::format("{} and {}", describe(x), describe(kernel)), .expected = "float32 or float64"});
+    throw DTypeError(
+        "conv", "The operands must be floating-point.",
+        {.got = fmt::format("{} and {}", describe(x), describe(kernel)), .expected = "float32 or float64"});
   }
 
   attr::Conv conv;
@@ -266,7 +270,7 @@ Array conv(const Array& x, const Array& kernel, const ConvOptions& options) {
   }
   const auto pairs = options.padding.resolve(spatial_of(x.shape(), 1, axes), window, conv.strides, "conv");
   std::tie(conv.low, conv.high) = ops::sides(pairs);
-  return bind(ops::conv, {astype(x, dtype), astype(kernel, dtype)}, conv);
+  return apply_op(ops::conv, {astype(x, dtype), astype(kernel, dtype)}, conv);
 }
 
 }  // namespace linseed

@@ -16,8 +16,8 @@ Family conv_family();
 /// ValueError naming `op` and `what`.
 Shape positive_per_axis(const Shape& values, int spatial_rank, std::string_view what, std::string_view op);
 
-/// Places of a window that slides over a padded extent: none when it does not fit. Throws ShapeError for sizes whose sums
-/// might leave the range of 64 bits.
+/// Places of a window that slides over a padded extent: none when it does not fit. Throws ShapeError for sizes whose
+/// sums might leave the range of 64 bits.
 std::int64_t window_places(std::int64_t extent, std::int64_t low, std::int64_t high, std::int64_t window,
                            std::int64_t stride, std::string_view op);
 

@@ -75,16 +75,17 @@ Gradients pow_gradient(const Application& a, const Array& g) {
   return ops::gradients(a, by_base, by_exponent);
 }
 Gradients mod_gradient(const Application& a, const Array& g) {
-  return ops::gradients(a, [&] { return to_first(a, g); },
-                        [&] { return to_second(a, -g * floor(a.inputs[0] / a.inputs[1])); });
+  return ops::gradients(
+      a, [&] { return to_first(a, g); }, [&] { return to_second(a, -g * floor(a.inputs[0] / a.inputs[1])); });
 }
 // The side that won gets the gradient; at a tie each gets half.
 Gradients extremum_gradient(const Application& a, const Array& g) {
   const auto share = [&](const Array& own, const Array& other) {
     return g * where(own == a.output, where(other == a.output, 0.5, Array(1.0F, g.dtype())), 0);
   };
-  return ops::gradients(a, [&] { return to_first(a, share(a.inputs[0], a.inputs[1])); },
-                        [&] { return to_second(a, share(a.inputs[1], a.inputs[0])); });
+  return ops::gradients(
+      a, [&] { return to_first(a, share(a.inputs[0], a.inputs[1])); },
+      [&] { return to_second(a, share(a.inputs[1], a.inputs[0])); });
 }
 Gradients select_gradient(const Application& a, const Array& g) {
   Gradients result(3);
@@ -131,7 +132,7 @@ namespace fn = kernels::scalar;
   namespace names {                                    \
   constexpr char name[] = #name;                       \
   }                                                    \
-  constexpr Op name{#name, rule<names::name>, gradient, ref::binary<fn::Function>, cpu::binary<fn::Function>}
+  constexpr Op name { #name, rule<names::name>, gradient, ref::binary<fn::Function>, cpu::binary<fn::Function> }
 LINSEED_BINARY(add, binary_rule, add_gradient, Add);
 LINSEED_BINARY(sub, binary_rule, sub_gradient, Sub);
 LINSEED_BINARY(mul, binary_rule, mul_gradient, Mul);
@@ -149,11 +150,11 @@ LINSEED_BINARY(logical_or, comparison_rule, not_differentiable, LogicalOr);
 #undef LINSEED_BINARY
 
 #define LINSEED_UNARY(name, rule, gradient, Function) \
-  constexpr Op name{#name, rule, gradient, ref::unary<fn::Function>, cpu::unary<fn::Function>}
-#define LINSEED_FLOATING_UNARY(name, gradient, Function)  \
-  namespace names {                                       \
-  constexpr char name[] = #name;                          \
-  }                                                       \
+  constexpr Op name { #name, rule, gradient, ref::unary<fn::Function>, cpu::unary<fn::Function> }
+#define LINSEED_FLOATING_UNARY(name, gradient, Function) \
+  namespace names {                                      \
+  constexpr char name[] = #name;                         \
+  }                                                      \
   LINSEED_UNARY(name, floating_unary_rule<names::name>, gradient, Function)
 LINSEED_UNARY(logical_not, predicate_rule, not_differentiable, LogicalNot);
 LINSEED_UNARY(is_finite, predicate_rule, not_differentiable, IsFinite);
@@ -181,14 +182,16 @@ LINSEED_FLOATING_UNARY(round, not_differentiable, Round);
 
 constexpr Op select{"select", select_rule, select_gradient, ref::select, cpu::select};
 constexpr Op cast{"cast", cast_rule, cast_gradient, ref::cast};
-constexpr Op stop_gradient{"stop_gradient", unary_rule, not_differentiable, ref::copy, nullptr, /*shares_operand=*/true};
+constexpr Op stop_gradient{"stop_gradient", unary_rule, not_differentiable,
+                           ref::copy,       nullptr,    /*shares_operand=*/true};
 
 Family elementwise_family() {
   static constexpr const Op* all[] = {
-      &add,   &sub,   &mul,  &div,  &pow,  &mod,     &maximum, &minimum, &equal,     &not_equal, &less,  &less_equal,
-      &logical_and, &logical_or, &logical_not, &is_finite, &neg, &sign, &abs, &relu, &exp, &expm1, &log, &log1p,
-      &sqrt,  &rsqrt, &sin,  &cos,  &tanh, &sigmoid, &erf,     &erf_inv, &floor,     &ceil,      &round, &select,
-      &cast,  &stop_gradient};
+      &add,   &sub,       &mul,   &div,        &pow,         &mod,          &maximum,     &minimum,
+      &equal, &not_equal, &less,  &less_equal, &logical_and, &logical_or,   &logical_not, &is_finite,
+      &neg,   &sign,      &abs,   &relu,       &exp,         &expm1,        &log,         &log1p,
+      &sqrt,  &rsqrt,     &sin,   &cos,        &tanh,        &sigmoid,      &erf,         &erf_inv,
+      &floor, &ceil,      &round, &select,     &cast,        &stop_gradient};
   return all;
 }
 
@@ -312,7 +315,9 @@ Array where(const Array& condition, const ArrayLike& a, const ArrayLike& b) {
 
 Array clip(const Array& x, const ArrayLike& low, const ArrayLike& high) { return minimum(maximum(x, low), high); }
 
-Array astype(const Array& x, DType dtype) { return x.dtype() == dtype ? x : apply_op(ops::cast, {x}, attr::Cast{dtype}); }
+Array astype(const Array& x, DType dtype) {
+  return x.dtype() == dtype ? x : apply_op(ops::cast, {x}, attr::Cast{dtype});
+}
 Array stop_gradient(const Array& x) { return apply_op(ops::stop_gradient, {x}); }
 
 }  // namespace linseed

@@ -28,13 +28,15 @@ AxisList free_axes(int rank, const AxisList& batch, const AxisList& contract) {
   return result;
 }
 
-void require_paired(const Abstract& lhs, const Abstract& rhs, const AxisList& left, const AxisList& right, std::string_view what) {
+void require_paired(const Abstract& lhs, const Abstract& rhs, const AxisList& left, const AxisList& right,
+                    std::string_view what) {
   for (std::size_t i = 0; i < left.size(); ++i) {
     const std::int64_t a = lhs.shape[static_cast<std::size_t>(left[i])];
     const std::int64_t b = rhs.shape[static_cast<std::size_t>(right[i])];
     if (a == b) continue;
-    throw ShapeError("dot_general", fmt::format("The {} axes differ in extent.", what),
-                     {.got = fmt::format("{} and {}: {} against {}", to_string(lhs.shape), to_string(rhs.shape), a, b)});
+    throw ShapeError(
+        "dot_general", fmt::format("The {} axes differ in extent.", what),
+        {.got = fmt::format("{} and {}: {} against {}", to_string(lhs.shape), to_string(rhs.shape), a, b)});
   }
 }
 
@@ -46,8 +48,10 @@ Abstract dot_rule(std::span<const Abstract> inputs, const Attributes& attributes
   require_paired(lhs, rhs, dot.lhs_contract, dot.rhs_contract, "contracted");
   Shape shape;
   for (const int axis : dot.lhs_batch) shape.push_back(lhs.shape[static_cast<std::size_t>(axis)]);
-  for (const int axis : free_axes(lhs.shape.rank(), dot.lhs_batch, dot.lhs_contract)) shape.push_back(lhs.shape[static_cast<std::size_t>(axis)]);
-  for (const int axis : free_axes(rhs.shape.rank(), dot.rhs_batch, dot.rhs_contract)) shape.push_back(rhs.shape[static_cast<std::size_t>(axis)]);
+  for (const int axis : free_axes(lhs.shape.rank(), dot.lhs_batch, dot.lhs_contract))
+    shape.push_back(lhs.shape[static_cast<std::size_t>(axis)]);
+  for (const int axis : free_axes(rhs.shape.rank(), dot.rhs_batch, dot.rhs_contract))
+    shape.push_back(rhs.shape[static_cast<std::size_t>(axis)]);
   return {shape, lhs.dtype};
 }
 
@@ -112,7 +116,8 @@ AxisList checked(const std::vector<int>& axes, int rank) {
 
 void require_disjoint(const AxisList& contract, const AxisList& batch) {
   for (const int axis : contract) {
-    if (contains(batch, axis)) throw ShapeError("dot_general", fmt::format("Axis {} is both paired and summed over.", axis));
+    if (contains(batch, axis))
+      throw ShapeError("dot_general", fmt::format("Axis {} is both paired and summed over.", axis));
   }
 }
 
@@ -120,7 +125,8 @@ void require_disjoint(const AxisList& contract, const AxisList& batch) {
 
 namespace ops {
 
-constexpr Op dot_general{"dot_general", dot_rule, dot_gradient, kernels::reference::dot_general, kernels::cpu::dot_general};
+constexpr Op dot_general{"dot_general", dot_rule, dot_gradient, kernels::reference::dot_general,
+                         kernels::cpu::dot_general};
 
 Family linalg_family() {
   static constexpr const Op* all[] = {&dot_general};
@@ -148,13 +154,14 @@ Array matmul(const Array& a, const Array& b) {
   const int contracted = b.rank() == 1 ? 0 : b.rank() - 2;
   if (a.extent(-1) != b.extent(contracted)) {
     throw ShapeError("matmul", "Inner extents differ.",
-                     {.got = fmt::format("{} and {}: {} against {}", to_string(a.shape()), to_string(b.shape()), a.extent(-1),
-                                         b.extent(contracted))});
+                     {.got = fmt::format("{} and {}: {} against {}", to_string(a.shape()), to_string(b.shape()),
+                                         a.extent(-1), b.extent(contracted))});
   }
   if (b.rank() <= 2) return dot_general(a, b, {.lhs_contract = {a.rank() - 1}, .rhs_contract = {contracted}});
   if (a.rank() == 1) return dot_general(b, a, {.lhs_contract = {b.rank() - 2}, .rhs_contract = {0}});
 
-  const Shape batch = broadcast_shapes({a.shape().begin(), a.shape().end() - 2}, {b.shape().begin(), b.shape().end() - 2}, "matmul");
+  const Shape batch =
+      broadcast_shapes({a.shape().begin(), a.shape().end() - 2}, {b.shape().begin(), b.shape().end() - 2}, "matmul");
   const auto stretched = [&](const Array& x) {
     Shape shape = batch;
     shape.push_back(x.extent(-2));

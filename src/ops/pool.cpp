@@ -84,11 +84,17 @@ Gradients max_pool_gradient(const Application& a, const Array& g) {
 }
 Gradients max_pool_grad_gradient(const Application& a, const Array& c) {
   return ops::gradients(
-      a, [] { return Array{}; }, [&] { return apply_op(ops::max_pool_gather, {a.inputs[0], c}, a.attributes); });
+      a, [] { return Array{}; },
+      [&] {
+        return apply_op(ops::max_pool_gather, {a.inputs[0], c}, a.attributes);
+      });
 }
 Gradients max_pool_gather_gradient(const Application& a, const Array& g) {
   return ops::gradients(
-      a, [] { return Array{}; }, [&] { return apply_op(ops::max_pool_grad, {a.inputs[0], g}, a.attributes); });
+      a, [] { return Array{}; },
+      [&] {
+        return apply_op(ops::max_pool_grad, {a.inputs[0], g}, a.attributes);
+      });
 }
 Gradients window_sum_gradient(const Application& a, const Array& g) {
   return {apply_op(ops::window_sum_transpose, {g}, a.attributes)};
@@ -199,7 +205,8 @@ Array min_pool(const Array& x, const Shape& window, const Shape& strides, const 
   return over_one_batch_axis(x, window, [&](const Array& y) { return min_pool_batched(y, window, strides, padding); });
 }
 
-Array avg_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding, bool count_include_pad) {
+Array avg_pool(const Array& x, const Shape& window, const Shape& strides, const Padding& padding,
+               bool count_include_pad) {
   return over_one_batch_axis(
       x, window, [&](const Array& y) { return avg_pool_batched(y, window, strides, padding, count_include_pad); });
 }

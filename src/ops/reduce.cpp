@@ -116,8 +116,10 @@ namespace fold = kernels::fold;
 
 constexpr Op reduce_sum{"reduce_sum", reduce_rule, sum_gradient, ref::reduce<fold::Sum>, cpu::reduce<fold::Sum>};
 constexpr Op reduce_prod{"reduce_prod", reduce_rule, prod_gradient, ref::reduce<fold::Prod>, cpu::reduce<fold::Prod>};
-constexpr Op reduce_max{"reduce_max", extremum_rule<max_name>, extremum_gradient, ref::reduce<fold::Max>, cpu::reduce<fold::Max>};
-constexpr Op reduce_min{"reduce_min", extremum_rule<min_name>, extremum_gradient, ref::reduce<fold::Min>, cpu::reduce<fold::Min>};
+constexpr Op reduce_max{"reduce_max", extremum_rule<max_name>, extremum_gradient, ref::reduce<fold::Max>,
+                        cpu::reduce<fold::Max>};
+constexpr Op reduce_min{"reduce_min", extremum_rule<min_name>, extremum_gradient, ref::reduce<fold::Min>,
+                        cpu::reduce<fold::Min>};
 constexpr Op argmax{"argmax", index_rule<argmax_name>, not_differentiable, ref::argmax};
 constexpr Op argmin{"argmin", index_rule<argmin_name>, not_differentiable, ref::argmin};
 constexpr Op argsort{"argsort", argsort_rule, not_differentiable, ref::argsort};
@@ -167,17 +169,19 @@ Array var(const Array& x, const Axes& axes, bool keepdims) {
   return mean(square(values - mean(values, axes, /*keepdims=*/true)), axes, keepdims);
 }
 
-Array max(const Array& x, const Axes& axes, bool keepdims) { return apply_reduce(ops::reduce_max, x, axes, keepdims, "max"); }
-Array min(const Array& x, const Axes& axes, bool keepdims) { return apply_reduce(ops::reduce_min, x, axes, keepdims, "min"); }
+Array max(const Array& x, const Axes& axes, bool keepdims) {
+  return apply_reduce(ops::reduce_max, x, axes, keepdims, "max");
+}
+Array min(const Array& x, const Axes& axes, bool keepdims) {
+  return apply_reduce(ops::reduce_min, x, axes, keepdims, "min");
+}
 
 Array prod(const Array& x, const Axes& axes, bool keepdims) {
   const DType wide = x.dtype() == DType::bool_ ? DType::int32 : x.dtype() == DType::uint8 ? DType::uint32 : x.dtype();
   return apply_reduce(ops::reduce_prod, astype(x, wide), axes, keepdims, "prod");
 }
 
-Array any(const Array& x, const Axes& axes, bool keepdims) {
-  return sum(astype(x, DType::bool_), axes, keepdims) > 0;
-}
+Array any(const Array& x, const Axes& axes, bool keepdims) { return sum(astype(x, DType::bool_), axes, keepdims) > 0; }
 Array all(const Array& x, const Axes& axes, bool keepdims) { return !any(!x, axes, keepdims); }
 
 Array argmax(const Array& x, int axis) { return index_of_extremum(ops::argmax, x, axis, "argmax"); }

@@ -68,8 +68,8 @@ Abstract pad_rule(Inputs inputs, const Attributes& attributes) {
     const std::int64_t extent = low[axis] + dilated(inputs[0].shape[axis], interior[axis]) + high[axis];
     if (extent < 0) {
       throw ShapeError("pad", "Negative padding cuts off more than there is.",
-                       {.got = fmt::format("axis {} of {} padded by ({}, {})", axis, to_string(inputs[0].shape), low[axis],
-                                           high[axis])});
+                       {.got = fmt::format("axis {} of {} padded by ({}, {})", axis, to_string(inputs[0].shape),
+                                           low[axis], high[axis])});
     }
     shape.push_back(extent);
   }
@@ -84,8 +84,9 @@ Abstract concatenate_rule(Inputs inputs, const Attributes& attributes) {
     Shape expected = result.shape;
     if (input.shape.size() == expected.size()) expected[axis] = input.shape[axis];
     if (!(input.shape == expected)) {
-      throw ShapeError("concatenate", "Shapes differ apart from the joined axis.",
-                       {.got = fmt::format("{} and {} along axis {}", to_string(inputs[0].shape), to_string(input.shape), axis)});
+      throw ShapeError(
+          "concatenate", "Shapes differ apart from the joined axis.",
+          {.got = fmt::format("{} and {} along axis {}", to_string(inputs[0].shape), to_string(input.shape), axis)});
     }
     result.shape[axis] += input.shape[axis];
   }
@@ -119,8 +120,9 @@ Abstract take_along_rule(Inputs inputs, const Attributes& attributes) {
   Shape expected = inputs[0].shape;
   if (inputs[1].shape.size() == expected.size()) expected[axis] = inputs[1].shape[axis];
   if (!(inputs[1].shape == expected)) {
-    throw ShapeError("take_along_axis", "Indices and Array differ in shape apart from the axis.",
-                     {.got = fmt::format("{} into {} along axis {}", to_string(inputs[1].shape), to_string(inputs[0].shape), axis)});
+    throw ShapeError(
+        "take_along_axis", "Indices and Array differ in shape apart from the axis.",
+        {.got = fmt::format("{} into {} along axis {}", to_string(inputs[1].shape), to_string(inputs[0].shape), axis)});
   }
   return {inputs[1].shape, inputs[0].dtype};
 }
@@ -137,11 +139,14 @@ Gradients reshape_gradient(const Application& a, const Array& g) { return {resha
 Gradients transpose_gradient(const Application& a, const Array& g) {
   const AxisList& permutation = a.as<attr::Transpose>().permutation;
   std::vector<int> inverse(permutation.size());
-  for (std::size_t i = 0; i < permutation.size(); ++i) inverse[static_cast<std::size_t>(permutation[i])] = static_cast<int>(i);
+  for (std::size_t i = 0; i < permutation.size(); ++i)
+    inverse[static_cast<std::size_t>(permutation[i])] = static_cast<int>(i);
   return {transpose(g, inverse)};
 }
 
-Gradients broadcast_gradient(const Application& a, const Array& g) { return {ops::sum_to_shape(g, a.inputs[0].shape())}; }
+Gradients broadcast_gradient(const Application& a, const Array& g) {
+  return {ops::sum_to_shape(g, a.inputs[0].shape())};
+}
 
 Gradients slice_gradient(const Application& a, const Array& g) {
   const auto& [starts, limits, strides] = a.as<attr::Slice>();
@@ -193,7 +198,8 @@ Array names_element(const Array& indices, std::int64_t extent) {
 
 Gradients take_gradient(const Application& a, const Array& g) {
   if (!a.wanted[0]) return Gradients(2);
-  return {apply_op(ops::take_add, {g, a.inputs[1]}, attr::Scatter{a.inputs[0].shape(), a.as<attr::Axis>().axis}), Array{}};
+  return {apply_op(ops::take_add, {g, a.inputs[1]}, attr::Scatter{a.inputs[0].shape(), a.as<attr::Axis>().axis}),
+          Array{}};
 }
 
 Gradients take_add_gradient(const Application& a, const Array& g) {
@@ -207,7 +213,8 @@ Gradients take_add_gradient(const Application& a, const Array& g) {
 
 Gradients take_along_gradient(const Application& a, const Array& g) {
   if (!a.wanted[0]) return Gradients(2);
-  return {apply_op(ops::take_along_add, {g, a.inputs[1]}, attr::Scatter{a.inputs[0].shape(), a.as<attr::Axis>().axis}), Array{}};
+  return {apply_op(ops::take_along_add, {g, a.inputs[1]}, attr::Scatter{a.inputs[0].shape(), a.as<attr::Axis>().axis}),
+          Array{}};
 }
 
 Gradients take_along_add_gradient(const Application& a, const Array& g) {
@@ -250,7 +257,8 @@ Family index_family() {
 
 }  // namespace ops
 
-// ---- public functions -------------------------------------------------------------------------------------------------
+// ---- public functions
+// -------------------------------------------------------------------------------------------------
 
 Array reshape(const Array& x, const Shape& shape) {
   Shape resolved = shape;
@@ -409,7 +417,9 @@ Array pad_interior(const Array& x, const Shape& low, const Shape& high, const Sh
   return apply_op(ops::pad, {x, filler}, attr::Pad{low, high, interior});
 }
 
-Array flip(const Array& x, const Axes& axes) { return apply_op(ops::flip, {x}, attr::AxisSet{axes.normalized(x.rank(), "flip")}); }
+Array flip(const Array& x, const Axes& axes) {
+  return apply_op(ops::flip, {x}, attr::AxisSet{axes.normalized(x.rank(), "flip")});
+}
 
 Array take(const Array& x, const Array& indices, int axis) {
   return apply_op(ops::take, {x, indices}, attr::Axis{normalize_axis(axis, x.rank(), "take")});

@@ -30,14 +30,16 @@ Array bias_correction(double decay, const Array& count) {
 }  // namespace
 
 const GradientTransformation::Functions& GradientTransformation::functions() const {
-  if (!functions_) throw ValueError("GradientTransformation", "It is empty.", {.hint = "make one, with optim::sgd for example"});
+  if (!functions_)
+    throw ValueError("GradientTransformation", "It is empty.", {.hint = "make one, with optim::sgd for example"});
   return *functions_;
 }
 
 GradientTransformation chain(std::vector<GradientTransformation> transformations) {
   auto init = [transformations](const Tree& params) {
     Tree state;
-    for (std::size_t i = 0; i < transformations.size(); ++i) state = state.set(std::to_string(i), transformations[i].init(params));
+    for (std::size_t i = 0; i < transformations.size(); ++i)
+      state = state.set(std::to_string(i), transformations[i].init(params));
     return state;
   };
   auto update = [transformations](const Tree& updates, const Tree& state, const Tree& params) {
@@ -91,14 +93,18 @@ GradientTransformation scale_by_adam(AdamOptions options) {
   auto update = [=](const Tree& updates, const Tree& state, const Tree&) {
     const auto& [b1, b2, eps, eps_root, nesterov] = options;
     const Array count = next_count(state["count"]);
-    const Tree mu = tree::map([b = b1](const Array& g, const Array& m) { return (1 - b) * g + b * m; }, updates, state["mu"]);
-    const Tree nu = tree::map([b = b2](const Array& g, const Array& v) { return (1 - b) * square(g) + b * v; }, updates, state["nu"]);
+    const Tree mu =
+        tree::map([b = b1](const Array& g, const Array& m) { return (1 - b) * g + b * m; }, updates, state["mu"]);
+    const Tree nu = tree::map([b = b2](const Array& g, const Array& v) { return (1 - b) * square(g) + b * v; }, updates,
+                              state["nu"]);
     const Array first = bias_correction(b1, count);
     const Array second = bias_correction(b2, count);
     const Array ahead = nesterov ? bias_correction(b1, next_count(count)) : Array();
-    const auto direction = [&, b = b1, e = eps, inside = eps_root, look_ahead = nesterov](const Array& g, const Array& m, const Array& v) {
+    const auto direction = [&, b = b1, e = eps, inside = eps_root, look_ahead = nesterov](
+                               const Array& g, const Array& m, const Array& v) {
       const DType dtype = m.dtype();
-      const Array mean = look_ahead ? b * (m * astype(ahead, dtype)) + (1 - b) * (g * astype(first, dtype)) : m * astype(first, dtype);
+      const Array mean =
+          look_ahead ? b * (m * astype(ahead, dtype)) + (1 - b) * (g * astype(first, dtype)) : m * astype(first, dtype);
       const Array variance = v * astype(second, dtype);
       return mean / (sqrt(inside == 0.0 ? variance : variance + inside) + e);
     };
@@ -108,7 +114,8 @@ GradientTransformation scale_by_adam(AdamOptions options) {
 }
 
 GradientTransformation sgd(Schedule learning_rate, SgdOptions options) {
-  return chain({options.momentum ? trace(*options.momentum, options.nesterov) : identity(), scale_by_learning_rate(std::move(learning_rate))});
+  return chain({options.momentum ? trace(*options.momentum, options.nesterov) : identity(),
+                scale_by_learning_rate(std::move(learning_rate))});
 }
 
 GradientTransformation adam(Schedule learning_rate, AdamOptions options) {

@@ -15,7 +15,8 @@ namespace {
 Array as_float(const Array& count) { return astype(count, DType::float32); }
 
 void require_finite(std::string_view what, double value) {
-  if (!std::isfinite(value)) throw ValueError("schedule", fmt::format("{} must be finite.", what), {.got = fmt::format("{}", value)});
+  if (!std::isfinite(value))
+    throw ValueError("schedule", fmt::format("{} must be finite.", what), {.got = fmt::format("{}", value)});
 }
 
 }  // namespace
@@ -29,12 +30,14 @@ Schedule Schedule::constant(double value) {
 
 Schedule constant_schedule(double value) { return value; }
 
-Schedule polynomial_schedule(double init, double end, double power, std::int64_t transition_steps, std::int64_t transition_begin) {
+Schedule polynomial_schedule(double init, double end, double power, std::int64_t transition_steps,
+                             std::int64_t transition_begin) {
   require_finite("init", init);
   require_finite("end", end);
   if (transition_steps <= 0) return init;
   return [=](const Array& count) {
-    const Array done = clip(as_float(count) - static_cast<double>(transition_begin), 0, static_cast<double>(transition_steps));
+    const Array done =
+        clip(as_float(count) - static_cast<double>(transition_begin), 0, static_cast<double>(transition_steps));
     const Array left = 1 - done * (1.0 / static_cast<double>(transition_steps));
     return (init - end) * (power == 1.0 ? left : pow(left, power)) + end;
   };
@@ -60,7 +63,8 @@ Schedule piecewise_constant_schedule(double init, std::map<std::int64_t, double>
   require_finite("init", init);
   for (const auto& [boundary, scale] : boundaries_and_scales) {
     if (!(scale >= 0.0)) {
-      throw ValueError("piecewise_constant_schedule", "Factors must not be negative.", {.got = fmt::format("{} at {}", scale, boundary)});
+      throw ValueError("piecewise_constant_schedule", "Factors must not be negative.",
+                       {.got = fmt::format("{} at {}", scale, boundary)});
     }
   }
   return [=](const Array& count) {

@@ -92,8 +92,9 @@ struct Random {
 
 }  // namespace attr
 
-using Attributes = std::variant<attr::None, attr::Axis, attr::AxisSet, attr::Transpose, attr::NewShape, attr::Cast,
-                                attr::Iota, attr::Slice, attr::Pad, attr::Dot, attr::Scatter, attr::Conv, attr::Window, attr::Random>;
+using Attributes =
+    std::variant<attr::None, attr::Axis, attr::AxisSet, attr::Transpose, attr::NewShape, attr::Cast, attr::Iota,
+                 attr::Slice, attr::Pad, attr::Dot, attr::Scatter, attr::Conv, attr::Window, attr::Random>;
 
 /// "{axes=(0, 1)}", or nothing for None.
 std::string to_string(const Attributes& attributes);

@@ -27,10 +27,13 @@ struct Application {
   std::span<const char> wanted;  ///< which inputs' gradients are used
 
   template <class T>
-  [[nodiscard]] const T& as() const { return std::get<T>(attributes); }
+  [[nodiscard]] const T& as() const {
+    return std::get<T>(attributes);
+  }
 };
 
-/// Gives the cotangent of each input from that of the output. An empty Array stands for zero, and for what is not wanted.
+/// Gives the cotangent of each input from that of the output. An empty Array stands for zero, and for what is not
+/// wanted.
 using GradientRule = std::vector<Array> (*)(const Application&, const Array& cotangent);
 
 /// Everything linseed knows about one kind of operation. The entries of an op family stand together in the family's
@@ -54,10 +57,6 @@ std::vector<Array> not_differentiable(const Application&, const Array& cotangent
 Array apply_op(const Op& op, std::span<const Array> operands, const Attributes& attributes = {});
 inline Array apply_op(const Op& op, std::initializer_list<Array> operands, const Attributes& attributes = {}) {
   return apply_op(op, std::span<const Array>(operands.begin(), operands.size()), attributes);
-}
-
-inline Array bind(const Op& op, std::initializer_list<Array> operands, const Attributes& attributes = {}) {
-  return apply_op(op, operands, attributes);
 }
 
 /// Runs the kernel of `op` on concrete operands into a fresh Array of the given shape and dtype.

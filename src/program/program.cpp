@@ -15,12 +15,14 @@ namespace linseed {
 using detail::ArrayNode;
 using detail::ProgramData;
 
-// ---- recording --------------------------------------------------------------------------------------------------------
+// ---- recording
+// --------------------------------------------------------------------------------------------------------
 
 Array ProgramTrace::add(ProgramData::Node node) {
   const Abstract result = node.result;
   program_->nodes.push_back(std::move(node));
-  return ArrayNode::traced(shared_from_this(), static_cast<int>(program_->nodes.size()) - 1, result.shape, result.dtype);
+  return ArrayNode::traced(shared_from_this(), static_cast<int>(program_->nodes.size()) - 1, result.shape,
+                           result.dtype);
 }
 
 Array ProgramTrace::add_input(const Abstract& abstract) {
@@ -47,7 +49,8 @@ Array ProgramTrace::record(const Op& op, std::span<const Array> operands, const 
   return add(std::move(node));
 }
 
-std::vector<Array> ProgramTrace::record_custom(const std::shared_ptr<const CustomVjp>& custom, std::span<const Array> operands) {
+std::vector<Array> ProgramTrace::record_custom(const std::shared_ptr<const CustomVjp>& custom,
+                                               std::span<const Array> operands) {
   ProgramData::Region region{.custom = custom};
   for (const Array& operand : operands) region.operands.push_back(node_of(operand));
   region.begin = static_cast<int>(program_->nodes.size());
@@ -69,13 +72,13 @@ Program ProgramTrace::finish(std::span<const Array> outputs) {
   for (const Array& output : outputs) program_->outputs.push_back(node_of(detail::settled(output)));
   close();
   ProgramData& program = *program_;
-  std::stable_sort(program.regions.begin(), program.regions.end(), [](const auto& a, const auto& b) {
-    return a.begin != b.begin ? a.begin < b.begin : a.end > b.end;
-  });
+  std::stable_sort(program.regions.begin(), program.regions.end(),
+                   [](const auto& a, const auto& b) { return a.begin != b.begin ? a.begin < b.begin : a.end > b.end; });
   const int count = static_cast<int>(program.nodes.size());
   program.last_use.assign(program.nodes.size(), -1);
   for (int i = 0; i < count; ++i) {
-    for (const int operand : program.nodes[static_cast<std::size_t>(i)].operands) program.last_use[static_cast<std::size_t>(operand)] = i;
+    for (const int operand : program.nodes[static_cast<std::size_t>(i)].operands)
+      program.last_use[static_cast<std::size_t>(operand)] = i;
   }
   for (const int output : program.outputs) program.last_use[static_cast<std::size_t>(output)] = count;
   Program result(std::exchange(program_, nullptr));
@@ -83,13 +86,12 @@ Program ProgramTrace::finish(std::span<const Array> outputs) {
   return result;
 }
 
-// ---- running ----------------------------------------------------------------------------------------------------------
+// ---- running
+// ----------------------------------------------------------------------------------------------------------
 
 namespace {
 
-bool is_traced(const Array& array) {
-  return array.defined() && ArrayNode::of(array).trace != nullptr;
-}
+bool is_traced(const Array& array) { return array.defined() && ArrayNode::of(array).trace != nullptr; }
 
 }  // namespace
 
@@ -117,7 +119,8 @@ std::vector<Array> interpret(const ProgramData& program, std::span<const Array> 
         for (const int operand : region->operands) operands.push_back(values[static_cast<std::size_t>(operand)]);
         if (std::none_of(operands.begin(), operands.end(), is_traced)) continue;
         const std::vector<Array> results = apply_custom(region->custom, operands);
-        for (std::size_t k = 0; k < results.size(); ++k) values[static_cast<std::size_t>(region->results[k])] = results[k];
+        for (std::size_t k = 0; k < results.size(); ++k)
+          values[static_cast<std::size_t>(region->results[k])] = results[k];
         i = region->end;
       }
       if (i >= count) break;
@@ -137,10 +140,12 @@ std::vector<Array> interpret(const ProgramData& program, std::span<const Array> 
   return outputs;
 }
 
-// ---- looking at it ------------------------------------------------------------------------------------------------------
+// ---- looking at it
+// ------------------------------------------------------------------------------------------------------
 
 std::size_t Program::size() const noexcept {
-  return static_cast<std::size_t>(std::count_if(data_->nodes.begin(), data_->nodes.end(), [](const auto& node) { return node.op; }));
+  return static_cast<std::size_t>(
+      std::count_if(data_->nodes.begin(), data_->nodes.end(), [](const auto& node) { return node.op; }));
 }
 
 std::size_t Program::count(std::string_view op) const noexcept {
@@ -184,10 +189,12 @@ void Program::verify() const {
       if (operand < 0 || static_cast<std::size_t>(operand) >= i) fail(i, "it reads a value that comes after it");
       operands.push_back(data_->nodes[static_cast<std::size_t>(operand)].result);
     }
-    if (!(node.op->shape_rule(operands, node.attributes) == node.result)) fail(i, "its type does not follow from its operands");
+    if (!(node.op->shape_rule(operands, node.attributes) == node.result))
+      fail(i, "its type does not follow from its operands");
   }
   for (const int output : data_->outputs) {
-    if (output < 0 || static_cast<std::size_t>(output) >= data_->nodes.size()) fail(data_->nodes.size(), "an output does not exist");
+    if (output < 0 || static_cast<std::size_t>(output) >= data_->nodes.size())
+      fail(data_->nodes.size(), "an output does not exist");
   }
 }
 

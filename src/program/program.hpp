@@ -32,9 +32,9 @@ struct ProgramData {
   std::vector<Node> nodes;
   std::vector<int> inputs;
   std::vector<int> outputs;
-  std::vector<Region> regions;      // by begin; of two that begin together the outer one first
-  std::vector<int> last_use;        // the node that reads a value last; nodes.size() for outputs
-  bool captured_tracers = false;    // a constant belongs to a trace that is still running
+  std::vector<Region> regions;    // by begin; of two that begin together the outer one first
+  std::vector<int> last_use;      // the node that reads a value last; nodes.size() for outputs
+  bool captured_tracers = false;  // a constant belongs to a trace that is still running
 };
 
 }  // namespace detail
@@ -44,7 +44,8 @@ class ProgramTrace : public Trace {
  public:
   Array add_input(const Abstract& abstract);
   Array record(const Op& op, std::span<const Array> operands, const Attributes& attributes) override;
-  std::vector<Array> record_custom(const std::shared_ptr<const CustomVjp>& custom, std::span<const Array> operands) override;
+  std::vector<Array> record_custom(const std::shared_ptr<const CustomVjp>& custom,
+                                   std::span<const Array> operands) override;
 
   /// Ends the trace and gives the verified program with these outputs.
   Program finish(std::span<const Array> outputs);
@@ -63,6 +64,7 @@ class ProgramTrace : public Trace {
 };
 
 /// Runs the program node by node. This is its meaning; inputs may themselves be traced, then it is inlined there.
-std::vector<Array> interpret(const detail::ProgramData& program, std::span<const Array> inputs, const Executor& executor);
+std::vector<Array> interpret(const detail::ProgramData& program, std::span<const Array> inputs,
+                             const Executor& executor);
 
 }  // namespace linseed

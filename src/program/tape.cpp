@@ -20,7 +20,8 @@ int Tape::entry_of(const Array& array) const {
 Array Tape::add(Entry entry) {
   const Array value = entry.output;
   entries_.push_back(std::move(entry));
-  return ArrayNode::traced(shared_from_this(), static_cast<int>(entries_.size()) - 1, value.shape(), value.dtype(), value);
+  return ArrayNode::traced(shared_from_this(), static_cast<int>(entries_.size()) - 1, value.shape(), value.dtype(),
+                           value);
 }
 
 Array Tape::add_input(const Array& value) {
@@ -40,7 +41,8 @@ Array Tape::record(const Op& op, std::span<const Array> operands, const Attribut
   return add(std::move(entry));
 }
 
-std::vector<Array> Tape::record_custom(const std::shared_ptr<const CustomVjp>& custom, std::span<const Array> operands) {
+std::vector<Array> Tape::record_custom(const std::shared_ptr<const CustomVjp>& custom,
+                                       std::span<const Array> operands) {
   auto call = std::make_shared<CustomCall>();
   call->rule = custom;
   for (const Array& operand : operands) {
@@ -77,7 +79,8 @@ std::vector<Array> Tape::pull_back(std::span<const Array> outputs, std::span<con
     }
     const int entry = entry_of(outputs[i]);
     if (entry < 0) continue;
-    accumulate(pending[static_cast<std::size_t>(entry)], cotangents[i], entries_[static_cast<std::size_t>(entry)].output, "the output");
+    accumulate(pending[static_cast<std::size_t>(entry)], cotangents[i],
+               entries_[static_cast<std::size_t>(entry)].output, "the output");
     last = std::max(last, entry);
   }
   std::vector<char> wanted;
@@ -98,17 +101,21 @@ std::vector<Array> Tape::pull_back(std::span<const Array> outputs, std::span<con
       const std::vector<Array> gradients = call.rule->backward(call.residuals, given);
       for (std::size_t k = 0; k < call.parents.size(); ++k) {
         if (call.parents[k] < 0) continue;
-        accumulate(pending[static_cast<std::size_t>(call.parents[k])], gradients[k], call.inputs[k], "a custom_vjp function");
+        accumulate(pending[static_cast<std::size_t>(call.parents[k])], gradients[k], call.inputs[k],
+                   "a custom_vjp function");
       }
       continue;
     }
     if (entry.op == nullptr || !pending[static_cast<std::size_t>(i)].defined()) continue;
     wanted.clear();
-    for (std::size_t k = 0; k < entry.parents.size(); ++k) wanted.push_back(entry.parents[k] >= 0 && is_floating(entry.inputs[k].dtype()));
+    for (std::size_t k = 0; k < entry.parents.size(); ++k)
+      wanted.push_back(entry.parents[k] >= 0 && is_floating(entry.inputs[k].dtype()));
     const Array cotangent = std::exchange(pending[static_cast<std::size_t>(i)], Array());
-    const std::vector<Array> gradients = entry.op->gradient({entry.inputs, entry.output, entry.attributes, wanted}, cotangent);
+    const std::vector<Array> gradients =
+        entry.op->gradient({entry.inputs, entry.output, entry.attributes, wanted}, cotangent);
     for (std::size_t k = 0; k < entry.parents.size(); ++k) {
-      if (wanted[k]) accumulate(pending[static_cast<std::size_t>(entry.parents[k])], gradients[k], entry.inputs[k], entry.op->name);
+      if (wanted[k])
+        accumulate(pending[static_cast<std::size_t>(entry.parents[k])], gradients[k], entry.inputs[k], entry.op->name);
     }
   }
   std::vector<Array> result;

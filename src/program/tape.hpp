@@ -7,20 +7,21 @@
 
 namespace linseed {
 
-/// Records what `grad` runs a function under. Every entry has been computed one trace further out when it is recorded, so
-/// values can be printed and branched on, and the gradient rules, being written in ops, run out there too: that is why
-/// grad composes with itself and with jit.
+/// Records what `grad` runs a function under. Every entry has been computed one trace further out when it is recorded,
+/// so values can be printed and branched on, and the gradient rules, being written in ops, run out there too: that is
+/// why grad composes with itself and with jit.
 class Tape : public Trace {
  public:
   Array add_input(const Array& value);
   Array record(const Op& op, std::span<const Array> operands, const Attributes& attributes) override;
-  std::vector<Array> record_custom(const std::shared_ptr<const CustomVjp>& custom, std::span<const Array> operands) override;
+  std::vector<Array> record_custom(const std::shared_ptr<const CustomVjp>& custom,
+                                   std::span<const Array> operands) override;
 
   /// Ends recording; entries stay for `pull_back`.
   using Trace::close;
 
-  /// The cotangents of the inputs from those of `outputs`; an empty Array among either stands for zero. Outputs that do not
-  /// depend on the inputs are allowed.
+  /// The cotangents of the inputs from those of `outputs`; an empty Array among either stands for zero. Outputs that do
+  /// not depend on the inputs are allowed.
   std::vector<Array> pull_back(std::span<const Array> outputs, std::span<const Array> cotangents) const;
 
  private:

@@ -20,8 +20,9 @@ struct CustomVjp {
   std::function<Flat(std::span<const Array> residuals, std::span<const Array> cotangents)> backward;
 };
 
-/// Records the ops of one running transform. Traces nest: the one that began last is the innermost, and an op goes to the
-/// innermost trace among its operands, which sees the others as constants. So no tracer is global: operands carry it.
+/// Records the ops of one running transform. Traces nest: the one that began last is the innermost, and an op goes to
+/// the innermost trace among its operands, which sees the others as constants. So no tracer is global: operands carry
+/// it.
 class Trace : public std::enable_shared_from_this<Trace> {
  public:
   Trace();

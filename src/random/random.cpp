@@ -24,7 +24,7 @@ constexpr std::int64_t int32_min = std::numeric_limits<std::int32_t>::min();
 constexpr std::int64_t int32_max = std::numeric_limits<std::int32_t>::max();
 
 Array draw_uniform(const Array& key, const Shape& shape, DType dtype, double low, double high) {
-  return bind(ops::random_uniform, {key}, attr::Random{shape, dtype, low, high});
+  return apply_op(ops::random_uniform, {key}, attr::Random{shape, dtype, low, high});
 }
 
 // Calls `function` with a zero of the type in which a draw is made; the op refuses the other dtypes.
@@ -43,7 +43,7 @@ Array split(const Array& key, std::int64_t count) {
   if (count < 0) {
     throw ValueError("random::split", "The number of keys is negative.", {.got = fmt::format("{}", count)});
   }
-  return bind(ops::random_split, {key}, attr::Random{{count}, DType::uint32});
+  return apply_op(ops::random_split, {key}, attr::Random{{count}, DType::uint32});
 }
 
 Array fold_in(const Array& key, const ArrayLike& data) {
@@ -57,11 +57,11 @@ Array fold_in(const Array& key, const ArrayLike& data) {
     throw ValueError("random::fold_in", "The number to fold in does not fit into 32 bits.",
                      {.got = fmt::format("{}", *whole), .expected = "an integer in [0, 2^32)"});
   }
-  return bind(ops::random_fold_in, {key, astype(number, DType::uint32)});
+  return apply_op(ops::random_fold_in, {key, astype(number, DType::uint32)});
 }
 
 Array bits(const Array& key, const Shape& shape) {
-  return bind(ops::random_bits, {key}, attr::Random{shape, DType::uint32});
+  return apply_op(ops::random_bits, {key}, attr::Random{shape, DType::uint32});
 }
 
 Array uniform(const Array& key, const Shape& shape, DType dtype, double low, double high) {
@@ -108,8 +108,8 @@ Array randint(const Array& key, const Shape& shape, std::int64_t low, std::int64
     throw ValueError("random::randint", "The bounds do not fit into int32.",
                      {.got = fmt::format("[{}, {})", low, high)});
   }
-  return bind(ops::random_randint, {key},
-              attr::Random{shape, DType::int32, static_cast<double>(low), static_cast<double>(high)});
+  return apply_op(ops::random_randint, {key},
+                  attr::Random{shape, DType::int32, static_cast<double>(low), static_cast<double>(high)});
 }
 
 Array permutation(const Array& key, std::int64_t count) {

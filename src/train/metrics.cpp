@@ -13,9 +13,11 @@ namespace linseed {
 namespace {
 
 Array hits(const Array& logits, const Array& labels) {
-  if (logits.rank() != labels.rank() + 1 || !(Shape(logits.shape().begin(), logits.shape().end() - 1) == labels.shape())) {
-    throw ShapeError("accuracy", "There must be one label per row of logits.",
-                     {.got = fmt::format("logits {}, labels {}", to_string(logits.shape()), to_string(labels.shape()))});
+  if (logits.rank() != labels.rank() + 1 ||
+      !(Shape(logits.shape().begin(), logits.shape().end() - 1) == labels.shape())) {
+    throw ShapeError(
+        "accuracy", "There must be one label per row of logits.",
+        {.got = fmt::format("logits {}, labels {}", to_string(logits.shape()), to_string(labels.shape()))});
   }
   return argmax(logits, -1) == labels;
 }

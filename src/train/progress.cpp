@@ -13,7 +13,10 @@ constexpr auto interval = std::chrono::milliseconds(100);
 }  // namespace
 
 Progress::Progress(std::FILE* stream, std::string label, std::int64_t total)
-    : stream_(stream), label_(std::move(label)), total_(std::max<std::int64_t>(1, total)), is_terminal_(isatty(fileno(stream)) == 1) {}
+    : stream_(stream),
+      label_(std::move(label)),
+      total_(std::max<std::int64_t>(1, total)),
+      is_terminal_(isatty(fileno(stream)) == 1) {}
 
 Progress::~Progress() { clear(); }
 

@@ -4,7 +4,8 @@
 
 namespace linseed {
 
-TrainState TrainState::create(nn::Model model, const Tree& params, const Tree& batch_stats, optim::GradientTransformation tx) {
+TrainState TrainState::create(nn::Model model, const Tree& params, const Tree& batch_stats,
+                              optim::GradientTransformation tx) {
   Tree opt_state = tx.init(params);
   return {.step = Array(0),
           .params = params,

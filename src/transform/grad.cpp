@@ -18,8 +18,9 @@ Differentiation::Differentiation(std::span<const Array> primals, const std::vect
     : state_(std::make_unique<State>()), primals_(primals.begin(), primals.end()) {
   for (std::size_t i = 0; i < primals_.size(); ++i) {
     if (!is_floating(primals_[i].dtype())) {
-      throw DTypeError("grad", "Only floating-point Arrays have gradients.",
-                       {.at = paths[i], .got = describe(primals_[i]), .hint = "pass it as an argument that is not differentiated"});
+      throw DTypeError(
+          "grad", "Only floating-point Arrays have gradients.",
+          {.at = paths[i], .got = describe(primals_[i]), .hint = "pass it as an argument that is not differentiated"});
     }
     inputs_.push_back(state_->tape->add_input(primals_[i]));
   }
@@ -43,8 +44,9 @@ std::vector<Array> Differentiation::gradients_of(const Array& loss) const {
 
 std::vector<Array> Differentiation::pull_back(std::span<const Array> outputs, std::span<const Array> cotangents) const {
   if (outputs.size() != cotangents.size()) {
-    throw StructureError("vjp", "The cotangent has another structure than the result.",
-                         {.got = fmt::format("{} Arrays", cotangents.size()), .expected = fmt::format("{}", outputs.size())});
+    throw StructureError(
+        "vjp", "The cotangent has another structure than the result.",
+        {.got = fmt::format("{} Arrays", cotangents.size()), .expected = fmt::format("{}", outputs.size())});
   }
   std::vector<Array> gradients = state_->tape->pull_back(outputs, cotangents);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
@@ -58,17 +60,22 @@ Array outside(const Array& array) { return array.defined() ? settled(array) : ar
 std::vector<Array> call_custom_vjp(
     std::function<std::vector<Array>(std::span<const Array>)> primal,
     std::function<std::pair<std::vector<Array>, std::vector<Array>>(std::span<const Array>)> forward,
-    std::function<std::vector<Array>(std::span<const Array>, std::span<const Array>)> backward, std::span<const Array> operands) {
+    std::function<std::vector<Array>(std::span<const Array>, std::span<const Array>)> backward,
+    std::span<const Array> operands) {
   const std::size_t count = operands.size();
-  auto checked = [backward = std::move(backward), count](std::span<const Array> residuals, std::span<const Array> cotangents) {
+  auto checked = [backward = std::move(backward), count](std::span<const Array> residuals,
+                                                         std::span<const Array> cotangents) {
     std::vector<Array> gradients = backward(residuals, cotangents);
     if (gradients.size() != count) {
-      throw StructureError("custom_vjp", "The backward function gave another number of cotangents than there are arguments.",
+      throw StructureError("custom_vjp",
+                           "The backward function gave another number of cotangents than there are arguments.",
                            {.got = fmt::format("{} Arrays", gradients.size()), .expected = fmt::format("{}", count)});
     }
     return gradients;
   };
-  return apply_custom(std::make_shared<const CustomVjp>(CustomVjp{std::move(primal), std::move(forward), std::move(checked)}), operands);
+  return apply_custom(
+      std::make_shared<const CustomVjp>(CustomVjp{std::move(primal), std::move(forward), std::move(checked)}),
+      operands);
 }
 
 }  // namespace linseed::detail

@@ -40,7 +40,8 @@ void print(const Tree& tree, std::size_t indent, std::string& text) {
     } else {
       std::string block = to_string(child.array());
       const std::string margin(indent + 2, ' ');
-      for (std::size_t at = block.find('\n'); at != std::string::npos; at = block.find('\n', at + 1)) block.insert(at + 1, margin);
+      for (std::size_t at = block.find('\n'); at != std::string::npos; at = block.find('\n', at + 1))
+        block.insert(at + 1, margin);
       text += fmt::format("\n{}{}\n", margin, block);
     }
   }

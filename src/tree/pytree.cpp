@@ -18,8 +18,9 @@ bool same_abstract(const Array& a, const Array& b) noexcept {
 bool same_abstract(const Tree& a, const Tree& b) noexcept {
   if (a.is_leaf() || b.is_leaf()) return a.is_leaf() && b.is_leaf() && same_abstract(a.array(), b.array());
   if (&a.entries() == &b.entries()) return true;
-  return std::equal(a.entries().begin(), a.entries().end(), b.entries().begin(), b.entries().end(),
-                    [](const auto& x, const auto& y) { return x.first == y.first && same_abstract(x.second, y.second); });
+  return std::equal(
+      a.entries().begin(), a.entries().end(), b.entries().begin(), b.entries().end(),
+      [](const auto& x, const auto& y) { return x.first == y.first && same_abstract(x.second, y.second); });
 }
 
 std::string describe_change(const Array& a, const Array& b) {
@@ -44,8 +45,10 @@ void changes(const Tree& a, const Tree& b, const std::string& path, std::string&
   }
   for (const auto& [key, child] : a.entries()) {
     const Tree* other = b.find(key);
-    if (other == nullptr) line(join_path(path, key), "present -> absent");
-    else changes(child, *other, join_path(path, key), report);
+    if (other == nullptr)
+      line(join_path(path, key), "present -> absent");
+    else
+      changes(child, *other, join_path(path, key), report);
   }
   for (const auto& [key, child] : b.entries()) {
     if (a.find(key) == nullptr) line(join_path(path, key), "absent -> present");
@@ -61,8 +64,9 @@ std::string describe_change(const Tree& a, const Tree& b) {
 }
 
 void throw_leaf_count(std::size_t got, std::size_t expected) {
-  throw StructureError("Tree", "The number of leaves differs.",
-                       {.got = std::to_string(got), .expected = fmt::format("{}{}", got < expected ? "at least " : "", expected)});
+  throw StructureError(
+      "Tree", "The number of leaves differs.",
+      {.got = std::to_string(got), .expected = fmt::format("{}{}", got < expected ? "at least " : "", expected)});
 }
 
 std::vector<Array> placeholders(std::span<const Array> arrays) {

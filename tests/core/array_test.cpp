@@ -68,7 +68,8 @@ TEST_CASE("from copies row-major values into a shape") {
         "[Array] The number of values does not fit the shape.\n"
         "  got: 6 values\n"
         "  expected: 4 for (4,)");
-  CHECK(error_of<ShapeError>([&] { return Array::from(values, {-1, -6}); }) == "[Array] An extent is negative.\n  got: (-1, -6)");
+  CHECK(error_of<ShapeError>([&] { return Array::from(values, {-1, -6}); }) ==
+        "[Array] An extent is negative.\n  got: (-1, -6)");
   const std::int64_t huge = std::int64_t{1} << 31;
   CHECK(error_of<ShapeError>([&] { return zeros({huge, huge}); }) ==
         "[Array] The Array is too large to address.\n  got: (2147483648, 2147483648)");

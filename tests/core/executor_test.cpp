@@ -35,9 +35,8 @@ TEST_CASE("one executor serves concurrent callers and nested calls") {
   for (int c = 0; c < 4; ++c) {
     callers.emplace_back([&] {
       for (int round = 0; round < 50; ++round) {
-        copy.parallel_for(10, [&](std::int64_t i) {
-          executor.parallel_for(3, [&](std::int64_t j) { total += 10 * i + j; });
-        });
+        copy.parallel_for(
+            10, [&](std::int64_t i) { executor.parallel_for(3, [&](std::int64_t j) { total += 10 * i + j; }); });
       }
     });
   }
@@ -58,6 +57,8 @@ TEST_CASE("what a task wrote is seen by the caller") {
 }
 
 TEST_CASE("an executor needs a thread") {
-  CHECK(error_of<ValueError>([] { return Executor(0); }) == "[Executor] The number of threads must be positive.\n  got: 0");
-  CHECK(error_of<ValueError>([] { return Executor(-3); }) == "[Executor] The number of threads must be positive.\n  got: -3");
+  CHECK(error_of<ValueError>([] { return Executor(0); }) ==
+        "[Executor] The number of threads must be positive.\n  got: 0");
+  CHECK(error_of<ValueError>([] { return Executor(-3); }) ==
+        "[Executor] The number of threads must be positive.\n  got: -3");
 }

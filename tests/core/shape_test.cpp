@@ -74,11 +74,13 @@ TEST_CASE("dtypes have NumPy's names and sizes, and meet as in JAX") {
   CHECK(names == "bool uint8 int32 uint32 int64 float32 float64 ");
   CHECK(sizes == std::vector<std::size_t>{1, 1, 4, 4, 8, 4, 8});
   // jax.numpy.promote_types with 64 bits enabled.
-  const std::vector<std::vector<DType>> table = {
-      {bool_, uint8, int32, uint32, int64, float32, float64},     {uint8, uint8, int32, uint32, int64, float32, float64},
-      {int32, int32, int32, int64, int64, float32, float64},      {uint32, uint32, int64, uint32, int64, float32, float64},
-      {int64, int64, int64, int64, int64, float32, float64},      {float32, float32, float32, float32, float32, float32, float64},
-      {float64, float64, float64, float64, float64, float64, float64}};
+  const std::vector<std::vector<DType>> table = {{bool_, uint8, int32, uint32, int64, float32, float64},
+                                                 {uint8, uint8, int32, uint32, int64, float32, float64},
+                                                 {int32, int32, int32, int64, int64, float32, float64},
+                                                 {uint32, uint32, int64, uint32, int64, float32, float64},
+                                                 {int64, int64, int64, int64, int64, float32, float64},
+                                                 {float32, float32, float32, float32, float32, float32, float64},
+                                                 {float64, float64, float64, float64, float64, float64, float64}};
   for (std::size_t i = 0; i < all.size(); ++i) {
     for (std::size_t j = 0; j < all.size(); ++j) CHECK(promote(all[i], all[j]) == table[i][j]);
   }

@@ -153,28 +153,19 @@ TEST_CASE("batches refuse bad sizes and numbers") {
 
 TEST_CASE("batches refuse datasets and orders that do not fit") {
   const data::Dataset dataset = small_dataset(4);
-  CHECK(error_text<ShapeError>([&] {
-          (void)data::Batches({dataset.images, Array{1, 2, 3}}, 2);
-        }) ==
+  CHECK(error_text<ShapeError>([&] { (void)data::Batches({dataset.images, Array{1, 2, 3}}, 2); }) ==
         "[Batches] There is not one label per image.\n  got: images uint8[4,1,2,1], labels int32[3]\n"
         "  expected: images [n, ...] and labels [n]");
-  CHECK(error_text<DTypeError>([&] {
-          (void)data::Batches({dataset.labels, dataset.labels}, 2);
-        }) == "[Batches] Images have a dtype that is not batched.\n  got: int32[4]\n  expected: uint8 or float32");
-  CHECK(error_text<DTypeError>([&] {
-          (void)data::Batches({dataset.images, Array{1.0, 2.0, 3.0, 4.0}}, 2);
-        }) == "[Batches] Labels have a dtype that is not batched.\n  got: float32[4]\n  expected: int32");
-  CHECK(error_text<DTypeError>([&] {
-          (void)data::Batches(dataset, 2, Array{0.0, 1.0});
-        }) ==
+  CHECK(error_text<DTypeError>([&] { (void)data::Batches({dataset.labels, dataset.labels}, 2); }) ==
+        "[Batches] Images have a dtype that is not batched.\n  got: int32[4]\n  expected: uint8 or float32");
+  CHECK(error_text<DTypeError>([&] { (void)data::Batches({dataset.images, Array{1.0, 2.0, 3.0, 4.0}}, 2); }) ==
+        "[Batches] Labels have a dtype that is not batched.\n  got: float32[4]\n  expected: int32");
+  CHECK(error_text<DTypeError>([&] { (void)data::Batches(dataset, 2, Array{0.0, 1.0}); }) ==
         "[Batches] The order of the examples has a dtype that does not count.\n  got: float32[2]\n  expected: int32");
-  CHECK(error_text<ShapeError>([&] {
-          (void)data::Batches(dataset, 2, Array{{0, 1}, {2, 3}});
-        }) == "[Batches] The order of the examples is not a list.\n  got: int32[2,2]\n  expected: one axis");
-  CHECK(error_text<ValueError>([&] {
-          (void)data::Batches(dataset, 2, Array{0, 4});
-        }) == "[Batches] The order of the examples names one that does not exist.\n  got: 4\n  expected: 0 to 3");
-  CHECK(error_text<ValueError>([&] {
-          (void)data::Batches(dataset, 2, Array{-1, 2});
-        }) == "[Batches] The order of the examples names one that does not exist.\n  got: -1\n  expected: 0 to 3");
+  CHECK(error_text<ShapeError>([&] { (void)data::Batches(dataset, 2, Array{{0, 1}, {2, 3}}); }) ==
+        "[Batches] The order of the examples is not a list.\n  got: int32[2,2]\n  expected: one axis");
+  CHECK(error_text<ValueError>([&] { (void)data::Batches(dataset, 2, Array{0, 4}); }) ==
+        "[Batches] The order of the examples names one that does not exist.\n  got: 4\n  expected: 0 to 3");
+  CHECK(error_text<ValueError>([&] { (void)data::Batches(dataset, 2, Array{-1, 2}); }) ==
+        "[Batches] The order of the examples names one that does not exist.\n  got: -1\n  expected: 0 to 3");
 }

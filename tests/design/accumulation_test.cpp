@@ -37,7 +37,8 @@ TEST_CASE("design: gradients accumulated over parts of a batch") {
   const auto step = jit([&](const TrainState& state, const Batch& b, int parts) {
     return state.apply_gradients(accumulated(state.params, b, parts));
   });
-  const TrainState start = TrainState::create(model, nn::init(model, random::key(0), batch.x)["params"], optim::sgd(0.1, {.momentum = 0.9}));
+  const TrainState start =
+      TrainState::create(model, nn::init(model, random::key(0), batch.x)["params"], optim::sgd(0.1, {.momentum = 0.9}));
   TrainState whole = start, parts = start;
   for (int i = 0; i < 10; ++i) {
     whole = step(std::move(whole), batch, 1);

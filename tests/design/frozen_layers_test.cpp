@@ -33,7 +33,8 @@ TEST_CASE("design: layers frozen by stop_gradient") {
   CHECK(tree::shapes(fresh, 1000) ==
         "{'body': {'Dense_0': {'bias': (8,), 'kernel': (3, 8)}, 'Dense_1': {'bias': (8,), 'kernel': (8, 8)}}, "
         "'head': {'bias': (1,), 'kernel': (8, 1)}}");
-  TrainState state = TrainState::create(FineTuned{}, fresh.set("body", pretrained), optim::sgd(0.05, {.momentum = 0.9}));
+  TrainState state =
+      TrainState::create(FineTuned{}, fresh.set("body", pretrained), optim::sgd(0.05, {.momentum = 0.9}));
 
   const auto step = jit([&](const TrainState& s) {
     const auto [loss, grads] = value_and_grad([&](const Tree& params) {

@@ -28,7 +28,8 @@ TEST_CASE("design: a tied auto-encoder") {
   const auto loss = [&](const Tree& p) { return mean(nn::squared_error(nn::apply(model, {{"params", p}}, x), x)); };
   // The kernel's gradient is the sum of those of an untied pair.
   const auto untied = [&](const Array& down, const Array& up) {
-    return mean(nn::squared_error(dot(nn::tanh(dot(x, down) + params["latent_bias"].array()), transpose(up)) + params["bias"].array(), x));
+    return mean(nn::squared_error(
+        dot(nn::tanh(dot(x, down) + params["latent_bias"].array()), transpose(up)) + params["bias"].array(), x));
   };
   const Array& kernel = params["kernel"];
   const auto [down, up] = grad(untied, argnums<0, 1>)(kernel, kernel);

@@ -31,7 +31,8 @@ Data data_of(const std::string& model) {
   const bool small = model == "cnn";
   const Shape shape = small ? Shape{6, 6, 6, 1} : Shape{16, 28, 28, 1};
   for (std::int64_t n = 0; n < shape.elements(); ++n) {
-    x.push_back(static_cast<float>(small ? static_cast<double>(n * n % 37) / 18 - 1 : static_cast<double>(n * n % 251) / 250));
+    x.push_back(
+        static_cast<float>(small ? static_cast<double>(n * n % 37) / 18 - 1 : static_cast<double>(n * n % 251) / 250));
   }
   return {Array::from(x, shape), astype(mod(arange(shape[0]), small ? 3 : 10), int32)};
 }
@@ -47,8 +48,8 @@ Array loss_of(const Array& output, const Array& y) {
 
 std::pair<TrainState, Report> train_step(const TrainState& state, const Data& batch) {
   const auto loss_fn = [&](const Tree& params) {
-    auto [output, updates] =
-        nn::apply(state.model, state.replace({.params = params}).variables(), nn::mutable_({"batch_stats"}), batch.x, /*train=*/true);
+    auto [output, updates] = nn::apply(state.model, state.replace({.params = params}).variables(),
+                                       nn::mutable_({"batch_stats"}), batch.x, /*train=*/true);
     const Array loss = loss_of(output, batch.y);
     return std::pair{loss, std::pair{output, updates}};
   };
@@ -56,10 +57,12 @@ std::pair<TrainState, Report> train_step(const TrainState& state, const Data& ba
   const auto& [loss, aux] = value;
   const auto& [output, updates] = aux;
   const Array hits = batch.y.dtype() == float32 ? loss : accuracy(output, batch.y);
-  return {state.apply_gradients(grads).replace({.batch_stats = updates["batch_stats"]}), {.loss = loss, .accuracy = hits}};
+  return {state.apply_gradients(grads).replace({.batch_stats = updates["batch_stats"]}),
+          {.loss = loss, .accuracy = hits}};
 }
 
-void check_curve(const std::string& name, const nn::Model& model, const optim::GradientTransformation& tx, bool compiled) {
+void check_curve(const std::string& name, const nn::Model& model, const optim::GradientTransformation& tx,
+                 bool compiled) {
   CAPTURE(name);
   CAPTURE(compiled);
   const json& run = golden::load("curves.json")[name];
@@ -91,7 +94,8 @@ void check_curve(const std::string& name, const nn::Model& model, const optim::G
     for (const auto& [path, expected] : run.at(collection).items()) {
       CAPTURE(path);
       // Rounding differences have grown over the steps by now; a bias before BatchNorm is nothing but those.
-      if (!golden::is_summary(expected)) support::check_near(got.at(path).array(), support::array_of(expected), 1e-4, 1e-5);
+      if (!golden::is_summary(expected))
+        support::check_near(got.at(path).array(), support::array_of(expected), 1e-4, 1e-5);
     }
   }
 }

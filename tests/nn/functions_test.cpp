@@ -30,7 +30,8 @@ Function function_of(const json& entry) {
   if (name == "leaky_relu") {
     return [slope = args.value("negative_slope", 0.01)](const Array& x) { return nn::leaky_relu(x, slope); };
   }
-  if (name == "gelu") return [approximate = args.at("approximate").get<bool>()](const Array& x) { return nn::gelu(x, approximate); };
+  if (name == "gelu")
+    return [approximate = args.at("approximate").get<bool>()](const Array& x) { return nn::gelu(x, approximate); };
   if (name != "softmax" && name != "log_softmax" && name != "logsumexp") return {};
   const json& axis = args.at("axis");
   const Axes axes = axis.is_array() ? Axes(axis.get<std::vector<int>>()) : Axes(axis.get<int>());
@@ -79,7 +80,9 @@ TEST_CASE("losses and their gradients follow Optax") {
     const Array b = array_of(entry.at(second));
     check_near(loss_of(name, entry.at("args"), a, b), array_of(entry.at("output")), 1e-5, 1e-7);
     const Array cotangent = array_of(entry.at("cotangent"));
-    const auto total = [&](const Array& p, const Array& q) { return sum(loss_of(name, entry.at("args"), p, q) * cotangent); };
+    const auto total = [&](const Array& p, const Array& q) {
+      return sum(loss_of(name, entry.at("args"), p, q) * cotangent);
+    };
     check_near(grad(total, argnums<0>)(a, b), array_of(entry.at("grads").at(first)), 1e-5, 1e-7);
     if (entry.at("grads").contains(second)) {
       check_near(grad(total, argnums<1>)(a, b), array_of(entry.at("grads").at(second)), 1e-5, 1e-7);
@@ -92,7 +95,8 @@ TEST_CASE("losses refuse what does not fit") {
         "[softmax_cross_entropy] Labels must be integers.\n"
         "  got: float32[2]\n"
         "  hint: for one-hot labels use softmax_cross_entropy");
-  CHECK(error_of<ShapeError>([] { return nn::softmax_cross_entropy_with_integer_labels(zeros({2, 3}), zeros({3}, int32)); }) ==
+  CHECK(error_of<ShapeError>(
+            [] { return nn::softmax_cross_entropy_with_integer_labels(zeros({2, 3}), zeros({3}, int32)); }) ==
         "[softmax_cross_entropy] There must be one label per row of logits.\n"
         "  got: logits (2, 3), labels (3,)");
   CHECK(error_of<ShapeError>([] { return nn::l2_loss(zeros({2, 1}), zeros({2})); }) ==

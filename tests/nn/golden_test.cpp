@@ -120,7 +120,8 @@ TEST_CASE("whole models compute what Flax computes, dropout masks included") {
   }
 }
 
-// ---- layers -------------------------------------------------------------------------------------------------------------
+// ---- layers
+// -------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -135,8 +136,10 @@ Padding padding_in(const json& config, const char* fallback) {
   if (padding.is_number()) return padding.get<int>();
   Padding::Pairs pairs;
   for (const json& side : padding) {
-    if (side.is_array()) pairs.emplace_back(side[0].get<int>(), side[1].get<int>());
-    else pairs.emplace_back(side.get<int>(), side.get<int>());
+    if (side.is_array())
+      pairs.emplace_back(side[0].get<int>(), side[1].get<int>());
+    else
+      pairs.emplace_back(side.get<int>(), side.get<int>());
   }
   return pairs;
 }
@@ -201,8 +204,8 @@ void check_layer(const json& entry, const Module& module, const Args&... args) {
   check_near(output, array_of(entry.at("output")));
   check_near(updates, tree_of(entry.at("updates")), 1e-5, 1e-6);
 
-  const auto gradients = grad([&](const Tree& p, const Array& input) { return sum(forward(p, input).first * weights); },
-                              argnums<0, 1>);
+  const auto gradients =
+      grad([&](const Tree& p, const Array& input) { return sum(forward(p, input).first * weights); }, argnums<0, 1>);
   const auto [params_grad, x_grad] = gradients(params, x);
   json expected = entry.at("grads");
   // What cancels exactly leaves rounding noise of the size of the terms.
@@ -219,7 +222,8 @@ void check_layer(const json& entry, const Module& module, const Args&... args) {
 }  // namespace
 
 TEST_CASE("Dense follows Flax") {
-  for (const json& entry : golden::load("layers.json").where("layer", "Dense")) check_layer(entry, dense_of(entry.at("config")));
+  for (const json& entry : golden::load("layers.json").where("layer", "Dense"))
+    check_layer(entry, dense_of(entry.at("config")));
 }
 
 TEST_CASE("Conv follows Flax") {

@@ -225,9 +225,8 @@ TEST_CASE("initializers refuse what they cannot scale") {
         "[lecun_normal] The shape needs at least two axes, for inputs and outputs.\n"
         "  got: (4,)\n"
         "  hint: for a vector, such as a bias, use zeros, constant or normal");
-  CHECK(text_of<ValueError>([&] {
-          (void)init::he_uniform()(key, {0, 4});
-        }) == "[he_uniform] A shape without elements has no inputs or outputs to scale by.\n  got: (0, 4)");
+  CHECK(text_of<ValueError>([&] { (void)init::he_uniform()(key, {0, 4}); }) ==
+        "[he_uniform] A shape without elements has no inputs or outputs to scale by.\n  got: (0, 4)");
   CHECK_THROWS_AS((void)init::orthogonal()(key, {4}), ValueError);
   CHECK_THROWS_AS((void)init::variance_scaling(-1, Fan::in, Distribution::normal), ValueError);
   CHECK_THROWS_AS((void)init::variance_scaling(std::nan(""), Fan::in, Distribution::normal), ValueError);

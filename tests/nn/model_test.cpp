@@ -21,7 +21,8 @@ struct Overloaded {
 };
 
 struct Many {
-  Array operator()(nn::Scope&, const Array& x, const Tree& tree, std::optional<double> scale, ArrayLike offset, int count) const {
+  Array operator()(nn::Scope&, const Array& x, const Tree& tree, std::optional<double> scale, ArrayLike offset,
+                   int count) const {
     return (x + tree.array()) * scale.value_or(1.0) + offset.array() + count;
   }
 };
@@ -42,7 +43,7 @@ TEST_CASE("a Model calls what it holds") {
   CHECK(call(&function, Array(1.0)) == 2.0F);
   CHECK(call([](nn::Scope&, const Array& x) { return x * 3; }, Array(1.0)) == 3.0F);
   CHECK(call([](nn::Scope&, const auto& x) { return x * 3; }, Array(1.0)) == 3.0F);  // a generic lambda
-  CHECK(call(nn::relu, Array(-1.0)) == 0.0F);                                         // a plain function of one Array
+  CHECK(call(nn::relu, Array(-1.0)) == 0.0F);                                        // a plain function of one Array
   CHECK(call([](const Array& x) { return x * 5; }, Array(1.0)) == 5.0F);
   CHECK(call(Overloaded{}, Array(1.0)) == 2.0F);
   CHECK(call(Overloaded{}, Array(1.0), true) == 3.0F);
@@ -111,6 +112,8 @@ TEST_CASE("a Model says what it holds") {
 
 TEST_CASE("a Model has the parameters of its module") {
   const Array x = ones({2, 3});
-  CHECK(identical(nn::init(nn::Model(models::MLP{}), random::key(0), x, true), nn::init(models::MLP{}, random::key(0), x, true)));
-  CHECK(identical(nn::init(nn::Model(nn::Dense{.features = 2}), random::key(0), x), nn::init(nn::Dense{.features = 2}, random::key(0), x)));
+  CHECK(identical(nn::init(nn::Model(models::MLP{}), random::key(0), x, true),
+                  nn::init(models::MLP{}, random::key(0), x, true)));
+  CHECK(identical(nn::init(nn::Model(nn::Dense{.features = 2}), random::key(0), x),
+                  nn::init(nn::Dense{.features = 2}, random::key(0), x)));
 }

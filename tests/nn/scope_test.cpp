@@ -43,7 +43,8 @@ struct Loose {
 
 }  // namespace
 
-// ---- names ------------------------------------------------------------------------------------------------------------
+// ---- names
+// ------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("automatic names count the modules of one type in one scope") {
   CHECK(shapes_of([](nn::Scope& scope, const Array& x) { return dense(scope, dense(scope, x)); }) ==
@@ -54,7 +55,9 @@ TEST_CASE("automatic names count the modules of one type in one scope") {
 }
 
 TEST_CASE("modules of the user are named by their type, or by their name") {
-  CHECK(shapes_of([](nn::Scope& scope, const Array& x) { return Inner{}(scope, Inner{}(scope, Inner{.name = "first"}(scope, x))); }) ==
+  CHECK(shapes_of([](nn::Scope& scope, const Array& x) {
+          return Inner{}(scope, Inner{}(scope, Inner{.name = "first"}(scope, x)));
+        }) ==
         "{'params': {'Inner_0': {'Dense_0': {'kernel': (1, 1)}}, 'Inner_1': {'Dense_0': {'kernel': (1, 1)}}, "
         "'first': {'Dense_0': {'kernel': (3, 1)}}}}");
 }
@@ -84,11 +87,14 @@ TEST_CASE("a module inside one of its own type gets a name of its own") {
 
 TEST_CASE("functions and lambdas are modules, and `named` gives them a scope") {
   const auto twice = [](nn::Scope& scope, const Array& x) { return dense(scope, dense(scope, x)); };
-  CHECK(shapes_of([&](nn::Scope& scope, const Array& x) { return nn::named("other", Inner{})(scope, nn::named("encoder", twice)(scope, x)); }) ==
+  CHECK(shapes_of([&](nn::Scope& scope, const Array& x) {
+          return nn::named("other", Inner{})(scope, nn::named("encoder", twice)(scope, x));
+        }) ==
         "{'params': {'encoder': {'Dense_0': {'kernel': (3, 1)}, 'Dense_1': {'kernel': (1, 1)}}, "
         "'other': {'Dense_0': {'kernel': (1, 1)}}}}");
-  CHECK(shapes_of(static_cast<Array (*)(nn::Scope&, const Array&)>([](nn::Scope& scope, const Array& x) { return dense(scope, x); })) ==
-        "{'params': {'Dense_0': {'kernel': (3, 1)}}}");
+  CHECK(shapes_of(static_cast<Array (*)(nn::Scope&, const Array&)>([](nn::Scope& scope, const Array& x) {
+          return dense(scope, x);
+        })) == "{'params': {'Dense_0': {'kernel': (3, 1)}}}");
 }
 
 TEST_CASE("share names a module once and calls it often") {
@@ -106,7 +112,8 @@ TEST_CASE("share names a module once and calls it often") {
     return layer(layer(x));
   };
   const Tree params = {{"Dense_0", {{"kernel", Array{{3.0}}}}}};
-  const auto [value, grads] = value_and_grad([&](const Tree& p) { return sum(nn::apply(square_of, {{"params", p}}, Array{{2.0}})); })(params);
+  const auto [value, grads] =
+      value_and_grad([&](const Tree& p) { return sum(nn::apply(square_of, {{"params", p}}, Array{{2.0}})); })(params);
   CHECK(value.item<float>() == 18.0F);
   CHECK(grads.at("Dense_0/kernel").array().item<float>() == 12.0F);
 }
@@ -115,7 +122,8 @@ TEST_CASE("names clash loudly") {
   const auto clash = [](auto&& body) {
     return error_of<nn::NameInUseError>([&] { return nn::init(body, random::key(0), x23); });
   };
-  const std::string shared_hint = "\n  hint: to call one submodule several times with the same parameters, make it with scope.share";
+  const std::string shared_hint =
+      "\n  hint: to call one submodule several times with the same parameters, make it with scope.share";
   CHECK(clash([](nn::Scope& scope, const Array& x) { return dense(scope, dense(scope, x, "a"), "a"); }) ==
         "[Scope] The name \"a\" is in use." + shared_hint);
   CHECK(clash([](nn::Scope& scope, const Array& x) { return dense(scope, dense(scope, x, "Dense_0")); }) ==
@@ -182,7 +190,8 @@ TEST_CASE("scopes know where they are and what they may do") {
   CHECK(has_dropout);
 }
 
-// ---- collections --------------------------------------------------------------------------------------------------------
+// ---- collections
+// --------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -217,7 +226,9 @@ TEST_CASE("mutable names the collections that come back, whole") {
   CHECK(updates_of(nn::mutable_(true)) == "{'counts': {'calls': (), 'untouched': ()}, 'params': {'w': ()}}");
   CHECK(updates_of(nn::Mutable::all_except({"params"})) == "{'counts': {'calls': (), 'untouched': ()}}");
   // Nothing mutable still gives a pair.
-  const auto reader = [](nn::Scope& scope, const Array& x) { return x + scope.variable("counts", "calls", [] { return Array(0); }).value(); };
+  const auto reader = [](nn::Scope& scope, const Array& x) {
+    return x + scope.variable("counts", "calls", [] { return Array(0); }).value();
+  };
   const auto [y, updates] = nn::apply(reader, variables, nn::mutable_({}), Array(1.0));
   CHECK(y.item<float>() == 6.0F);
   CHECK(updates.empty());
@@ -252,14 +263,16 @@ TEST_CASE("writing to a collection that apply does not return is refused") {
   const Tree variables = {{"counts", {{"calls", Array(0)}}}};
   CHECK(error_of<nn::ImmutableCollectionError>([&] { return nn::apply(counter, variables, Array(1.0)); }) ==
         "[apply] Cannot update \"calls\": the collection \"counts\" is immutable.\n"
-        "  hint: pass nn::mutable_({\"counts\"}) and keep the updates that apply returns, or run the module in a mode that does "
+        "  hint: pass nn::mutable_({\"counts\"}) and keep the updates that apply returns, or run the module in a mode "
+        "that does "
         "not update (use_running_average = true for BatchNorm)");
   const models::MLP mlp;
   const Tree made = nn::init(mlp, random::key(0), x23, true);
   CHECK(error_of<nn::ImmutableCollectionError>([&] { return nn::apply(mlp, made, x23, true); }) ==
         "[apply] Cannot update \"mean\": the collection \"batch_stats\" is immutable.\n"
         "  at: BatchNorm_0\n"
-        "  hint: pass nn::mutable_({\"batch_stats\"}) and keep the updates that apply returns, or run the module in a mode that "
+        "  hint: pass nn::mutable_({\"batch_stats\"}) and keep the updates that apply returns, or run the module in a "
+        "mode that "
         "does not update (use_running_average = true for BatchNorm)");
   CHECK(nn::apply(mlp, made, x23, false).shape() == Shape{2, 1});
 }
@@ -273,7 +286,8 @@ TEST_CASE("missing variables are named with their place") {
         "  got: collections params\n"
         "  expected: batch_stats\n"
         "  hint: pass {\"batch_stats\", ...} among the variables");
-  CHECK(error_of<nn::MissingVariableError>([&] { return nn::apply(mlp, made.erase("params/Dense_1/kernel"), x23, false); }) ==
+  CHECK(error_of<nn::MissingVariableError>(
+            [&] { return nn::apply(mlp, made.erase("params/Dense_1/kernel"), x23, false); }) ==
         "[apply] There is no \"kernel\" in the collection \"params\".\n"
         "  at: Dense_1\n"
         "  got: bias\n"
@@ -301,7 +315,8 @@ TEST_CASE("parameters of another shape than the module would make are refused") 
         "  got: (3, 4)\n"
         "  expected: (5, 4), from the module's settings and its input");
   CHECK_THROWS_AS((void)nn::apply(models::MLP{}, made, zeros({2, 5}), false), ShapeError);
-  CHECK(error_of<nn::ParamShapeError>([&] { return nn::apply(models::MLP{}, made.set("batch_stats/BatchNorm_0/var", ones({1})), x23, false); }) ==
+  CHECK(error_of<nn::ParamShapeError>(
+            [&] { return nn::apply(models::MLP{}, made.set("batch_stats/BatchNorm_0/var", ones({1})), x23, false); }) ==
         "[BatchNorm] The running statistics have the wrong shape.\n"
         "  at: BatchNorm_0\n"
         "  got: (1,)\n"
@@ -335,7 +350,8 @@ TEST_CASE("a dictionary where a parameter should be is refused") {
   CHECK_THROWS_AS((void)nn::apply(layer, made.set("params/kernel", Tree{{"a", x23}}), x23), StructureError);
 }
 
-// ---- keys ---------------------------------------------------------------------------------------------------------------
+// ---- keys
+// ---------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a stream that was not passed falls back to params, or is missed") {
   const nn::Dropout dropout{.rate = 0.5, .deterministic = false};
@@ -346,14 +362,19 @@ TEST_CASE("a stream that was not passed falls back to params, or is missed") {
         "  hint: pass nn::rngs({{\"dropout\", key}})");
   const Array key = random::key(3);
   const Array x = ones({100});
-  CHECK(identical(nn::apply(inside, {}, nn::rngs({{"params", key}}), x), nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x)));
-  CHECK(!identical(nn::apply(inside, {}, nn::rngs({{"dropout", random::key(4)}}), x), nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x)));
+  CHECK(identical(nn::apply(inside, {}, nn::rngs({{"params", key}}), x),
+                  nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x)));
+  CHECK(!identical(nn::apply(inside, {}, nn::rngs({{"dropout", random::key(4)}}), x),
+                   nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x)));
   // The same call draws the same numbers.
-  CHECK(identical(nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x), nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x)));
+  CHECK(identical(nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x),
+                  nn::apply(inside, {}, nn::rngs({{"dropout", key}}), x)));
 }
 
 TEST_CASE("a stream passed with params keeps counters of its own") {
-  const auto draws = [](nn::Scope& scope) { return stack({scope.make_rng("params"), scope.make_rng("noise"), scope.make_rng("params")}); };
+  const auto draws = [](nn::Scope& scope) {
+    return stack({scope.make_rng("params"), scope.make_rng("noise"), scope.make_rng("params")});
+  };
   const Array key = random::key(0);
   const Array separate = nn::apply(draws, {}, nn::rngs({{"params", key}, {"noise", key}}));
   const Array together = nn::apply(draws, {}, nn::rngs({{"params", key}}));
@@ -369,7 +390,8 @@ TEST_CASE("init without a key is possible only without parameters") {
         "  hint: pass nn::rngs({{\"params\", key}})");
 }
 
-// ---- errors on the way --------------------------------------------------------------------------------------------------
+// ---- errors on the way
+// --------------------------------------------------------------------------------------------------
 
 TEST_CASE("errors of ops learn the module in which they happened") {
   struct Wrong {
@@ -412,7 +434,9 @@ TEST_CASE("modules take and give any pytree") {
 
 TEST_CASE("init and apply run under jit, where no collection is lost") {
   const Tree variables = nn::init(models::MLP{}, random::key(0), x23, true);
-  const auto step = jit([](const Tree& all, const Array& x) { return nn::apply(models::MLP{}, all, nn::mutable_({"batch_stats"}), x, true); });
+  const auto step = jit([](const Tree& all, const Array& x) {
+    return nn::apply(models::MLP{}, all, nn::mutable_({"batch_stats"}), x, true);
+  });
   const auto [y, updates] = step(variables, x23);
   const auto [y_eager, updates_eager] = nn::apply(models::MLP{}, variables, nn::mutable_({"batch_stats"}), x23, true);
   CHECK(identical(y, y_eager));

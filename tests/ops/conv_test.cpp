@@ -72,11 +72,11 @@ std::vector<attr::Conv> sweep() {
     change(conv);
     result.push_back(conv);
   };
-  add({70, 6, 6, 3}, {3, 3, 3, 5}, [](attr::Conv& c) { c.low = c.high = {1, 1}; });   // several samples per block
+  add({70, 6, 6, 3}, {3, 3, 3, 5}, [](attr::Conv& c) { c.low = c.high = {1, 1}; });     // several samples per block
   add({1, 5, 5, 40}, {3, 3, 40, 100}, [](attr::Conv& c) { c.low = c.high = {1, 1}; });  // columns in pieces, long depth
-  add({2, 2600, 32}, {3, 32, 2}, [](attr::Conv& c) { c.low = {2}; });                 // a row in several tiles
-  add({1, 40, 90, 20}, {2, 2, 20, 3}, [](attr::Conv& c) { c.strides = {2, 1}; });     // many rows of pixels
-  add({1, 9, 9, 300}, {3, 3, 300, 2}, [](attr::Conv& c) {                             // channels in several tiles
+  add({2, 2600, 32}, {3, 32, 2}, [](attr::Conv& c) { c.low = {2}; });                   // a row in several tiles
+  add({1, 40, 90, 20}, {2, 2, 20, 3}, [](attr::Conv& c) { c.strides = {2, 1}; });       // many rows of pixels
+  add({1, 9, 9, 300}, {3, 3, 300, 2}, [](attr::Conv& c) {                               // channels in several tiles
     c.kernel_dilation = {30, 30};
     c.low = c.high = {30, 30};
   });
@@ -247,12 +247,13 @@ TEST_CASE("conv: gradient rules are adjoints, all ways round") {
   for (const attr::Conv& attributes : sweep()) {
     CAPTURE(describe_conv(attributes, float64));
     const Operands o(attributes, float64);
-    const double expected = inner_product(linseed::bind(ops::conv, {o.x, o.kernel}, attributes), o.cotangent);
+    const double expected = inner_product(apply_op(ops::conv, {o.x, o.kernel}, attributes), o.cotangent);
     const double tolerance = 1e-12 * (1.0 + static_cast<double>(o.cotangent.size()));
     // The argument missing from an op's operands is its cotangent.
-    const std::vector<std::pair<const Op*, std::vector<Array>>> cases{{&ops::conv, {o.x, o.kernel, o.cotangent}},
-                                                                      {&ops::conv_input_grad, {o.cotangent, o.kernel, o.x}},
-                                                                      {&ops::conv_kernel_grad, {o.x, o.cotangent, o.kernel}}};
+    const std::vector<std::pair<const Op*, std::vector<Array>>> cases{
+        {&ops::conv, {o.x, o.kernel, o.cotangent}},
+        {&ops::conv_input_grad, {o.cotangent, o.kernel, o.x}},
+        {&ops::conv_kernel_grad, {o.x, o.cotangent, o.kernel}}};
     for (const auto& [op, arguments] : cases) {
       CAPTURE(op->name);
       const auto gradients = pull_back(*op, {arguments[0], arguments[1]}, attributes, arguments[2]);
@@ -319,8 +320,8 @@ TEST_CASE("conv says what does not fit") {
   CHECK(error_text<ShapeError>(attempt({8, 3}, {3, 6})) ==
         "[conv] The input needs a batch axis, 1 to 3 spatial axes and a channel axis.\n"
         "  got: input (8, 3), kernel (3, 6)");
-  CHECK(error_text<ShapeError>(attempt({1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1})).starts_with(
-      "[conv] The input needs a batch axis, 1 to 3 spatial axes and a channel axis."));
+  CHECK(error_text<ShapeError>(attempt({1, 1, 1, 1, 1, 1}, {1, 1, 1, 1, 1, 1}))
+            .starts_with("[conv] The input needs a batch axis, 1 to 3 spatial axes and a channel axis."));
   CHECK(error_text<ShapeError>(attempt({1, 8, 8, 1}, {3, 3, 1, 1}, {.strides = {2}})) ==
         "[conv] The strides need one number per spatial axis.\n  got: (2,)\n  expected: 2 numbers");
   CHECK(error_text<ValueError>(attempt({1, 8, 1}, {3, 1, 1}, {.strides = {0}})) ==
@@ -348,19 +349,21 @@ TEST_CASE("conv survives absurd sizes") {
   const auto attempt = [&](const ConvOptions& options) { return [=] { return conv(x, kernel, options); }; };
   CHECK(error_text<ShapeError>(attempt({.padding = Padding::Pairs{{huge, huge}}})) ==
         "[conv] A size is too large.\n  got: padding 4611686018427387904");
-  CHECK(error_text<ShapeError>(attempt({.padding = Padding::Pairs{{-huge, 0}}})).starts_with("[conv] A size is too large."));
+  CHECK(error_text<ShapeError>(attempt({.padding = Padding::Pairs{{-huge, 0}}}))
+            .starts_with("[conv] A size is too large."));
   CHECK(error_text<ShapeError>(attempt({.kernel_dilation = {huge}})).starts_with("[conv] A size is too large."));
   CHECK(error_text<ShapeError>(attempt({.strides = {huge}})).starts_with("[conv] A size is too large."));
   CHECK(conv(x, kernel, {.strides = {huge / 16}}).shape() == Shape{1, 1, 1});
   CHECK(conv(x, kernel, {.padding = "VALID", .kernel_dilation = {huge / 16}}).shape() == Shape{1, 0, 1});
-  CHECK(error_text<ShapeError>([&] { return conv(x, kernel, {.groups = huge}); })
-            .starts_with("[conv] Input has 1 channels, but the kernel expects 1 in each of"));
+  CHECK(error_text<ShapeError>([&] {
+          return conv(x, kernel, {.groups = huge});
+        }).starts_with("[conv] Input has 1 channels, but the kernel expects 1 in each of"));
 }
 
 TEST_CASE("conv ops refuse operands of another convolution") {
   const attr::Conv attributes = plain({1, 4, 1}, {2, 1, 1});
   const Array x = random_array({1, 4, 1}, float32, 1);
-  CHECK(error_text<ShapeError>([&] { return linseed::bind(ops::conv_input_grad, {x, x}, attributes); }) ==
+  CHECK(error_text<ShapeError>([&] { return apply_op(ops::conv_input_grad, {x, x}, attributes); }) ==
         "[conv_input_grad] The operands do not have the shapes of this convolution.\n"
         "  got: (1, 4, 1) and (1, 4, 1)\n"
         "  expected: (1, 3, 1) and (2, 1, 1)");
@@ -393,9 +396,11 @@ TEST_CASE("offset_gemm: every instruction set gives the product, the vector ones
         for (std::int64_t j = 0; j < columns; ++j) {
           double expected = 0.0;
           for (std::int64_t k = 0; k < depth; ++k) {
-            expected += static_cast<double>(left.data<T>()[i * depth + k]) * static_cast<double>(right.data<T>()[k * columns + j]);
+            expected += static_cast<double>(left.data<T>()[i * depth + k]) *
+                        static_cast<double>(right.data<T>()[k * columns + j]);
           }
-          largest_error = std::max(largest_error, std::abs(static_cast<double>(result[1 + i * columns + j]) - expected));
+          largest_error =
+              std::max(largest_error, std::abs(static_cast<double>(result[1 + i * columns + j]) - expected));
         }
       }
       CHECK(largest_error < (sizeof(T) == 4 ? 1e-7 : 2e-16) * (1.0 + static_cast<double>(depth)));

@@ -24,7 +24,8 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 using Binary = std::function<Array(const ArrayLike&, const ArrayLike&)>;
 }  // namespace
 
-// ---- dtypes -------------------------------------------------------------------------------------------------------------
+// ---- dtypes
+// -------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -39,7 +40,8 @@ const std::map<std::string, Binary>& binary_functions() {
       {"maximum", [](const auto& a, const auto& b) { return maximum(a, b); }},
       {"less", [](const auto& a, const auto& b) { return a < b; }},
       {"where", [](const auto& a, const auto& b) { return where(Array(true), a, b); }},
-      {"matmul", [](const auto& a, const auto& b) { return matmul(reshape(a.array(), {1, 1}), reshape(b.array(), {1, 1})); }},
+      {"matmul",
+       [](const auto& a, const auto& b) { return matmul(reshape(a.array(), {1, 1}), reshape(b.array(), {1, 1})); }},
   };
   return all;
 }
@@ -62,8 +64,9 @@ std::string dtype_of_result(const std::function<Array()>& function) {
 
 }  // namespace
 
-// JAX's rules with 64-bit types. linseed departs from them in one thing, which `astype`'s neighbours in the header say: a
-// number or a function of the calculus turns integers into float32, int64 too, as JAX does while it has no 64-bit types.
+// JAX's rules with 64-bit types. linseed departs from them in one thing, which `astype`'s neighbours in the header say:
+// a number or a function of the calculus turns integers into float32, int64 too, as JAX does while it has no 64-bit
+// types.
 TEST_CASE("two Arrays meet in JAX's dtype") {
   for (const auto& [name, function] : binary_functions()) {
     const json& table = golden::load("ops.json")["dtype/" + name + "/x64_on"];
@@ -102,7 +105,8 @@ TEST_CASE("a C++ number takes the dtype of the Array beside it") {
             std::string expected = cell.is_null() ? "null" : cell.get<std::string>();
             if (x.dtype() == int64 && expected == "float64") expected = "float32";
             INFO(name, " of ", describe(x), " and ", table.at("scalars")[k].get<std::string>(), " on the ", side);
-            CHECK(dtype_of_result([&] { return side == "left" ? function(number, x) : function(x, number); }) == expected);
+            CHECK(dtype_of_result([&] { return side == "left" ? function(number, x) : function(x, number); }) ==
+                  expected);
           }
         }
       };
@@ -129,12 +133,13 @@ TEST_CASE("functions of one Array keep or change its dtype as in JAX") {
       const Array x = reshape(one_of(table.at("dtypes")[k]), {1});
       const json& cell = table.at("table")[i][k];
       INFO(name, " of ", describe(x));
-      CHECK(dtype_of_result([&] { return functions.at(name)(x); }) == (cell.is_null() ? "null" : cell.get<std::string>()));
+      CHECK(dtype_of_result([&] { return functions.at(name)(x); }) ==
+            (cell.is_null() ? "null" : cell.get<std::string>()));
     }
     for (const DType wide : {int64, float64}) {
       const Array x(std::initializer_list<int>{1}, wide);
-      const bool integral = name == "abs" || name == "negative" || name == "sign" || name == "square" || name == "sum" ||
-                            name == "max" || name == "prod";
+      const bool integral = name == "abs" || name == "negative" || name == "sign" || name == "square" ||
+                            name == "sum" || name == "max" || name == "prod";
       const DType expected = name == "argmax" ? int32 : wide == int64 && !integral ? float32 : wide;
       CHECK(functions.at(name)(x).dtype() == expected);
     }
@@ -156,7 +161,8 @@ TEST_CASE("numbers beside Arrays") {
   expect(Array{1.0} * (1 - 0.999), Array{0.0010000000000000009});
 }
 
-// ---- values -------------------------------------------------------------------------------------------------------------
+// ---- values
+// -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("broadcasting follows NumPy") {
   const auto shape_of = [](const Shape& a, const Shape& b) {
@@ -323,7 +329,8 @@ TEST_CASE("astype saturates") {
   CHECK(same.data<double>().data() == x.data<double>().data());
 }
 
-// ---- errors -------------------------------------------------------------------------------------------------------------
+// ---- errors
+// -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("elementwise ops say what does not fit") {
   CHECK(error_text<ShapeError>([] { return zeros({2, 3}) + zeros({4}); }) ==

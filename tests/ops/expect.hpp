@@ -39,7 +39,8 @@ inline void expect_near(const Array& got, const Array& expected, double toleranc
     const auto right = expected.data<T>();
     for (std::size_t i = 0; i < left.size(); ++i) {
       if (left[i] == right[i] || (left[i] != left[i] && right[i] != right[i])) continue;
-      const double error = std::abs(static_cast<double>(left[i]) - right[i]) / std::max(1.0, std::abs(static_cast<double>(right[i])));
+      const double error =
+          std::abs(static_cast<double>(left[i]) - right[i]) / std::max(1.0, std::abs(static_cast<double>(right[i])));
       worst = error <= worst ? worst : error;  // NaN sticks
     }
   });

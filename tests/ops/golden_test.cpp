@@ -52,7 +52,8 @@ ArrayLike number_of(const json& value) {
   return value.get<double>();
 }
 
-// `tolerance` is relative; 0 asks for the same numbers. Below 1e-7 (1e-37 for values of single elements) it is absolute.
+// `tolerance` is relative; 0 asks for the same numbers. Below 1e-7 (1e-37 for values of single elements) it is
+// absolute.
 void compare(const Array& got, const json& expected, double tolerance, double floor) {
   const Array wanted = array_of(expected);
   if (tolerance == 0 || !is_floating(wanted.dtype())) return tests::expect(got, wanted);
@@ -63,7 +64,8 @@ void compare(const Array& got, const json& expected, double tolerance, double fl
     const auto b = wanted.data<T>();
     for (std::size_t i = 0; i < a.size(); ++i) {
       if (a[i] == b[i] || (a[i] != a[i] && b[i] != b[i])) continue;
-      CHECK(std::abs(static_cast<double>(a[i]) - b[i]) <= std::max(tolerance * std::abs(static_cast<double>(b[i])), floor));
+      CHECK(std::abs(static_cast<double>(a[i]) - b[i]) <=
+            std::max(tolerance * std::abs(static_cast<double>(b[i])), floor));
     }
   });
 }
@@ -76,8 +78,9 @@ struct Entry {
   double cancelled = 1e-7;  // below which the latter is absolute
 };
 
-// Cases have inputs that are multiples of 1/64, so sums and products are exact in any order. Where they are not: 1e-6 is
-// 8 units in the last place, which leaves room for JAX's own functions (up to 5 off) and its divisions by reciprocals.
+// Cases have inputs that are multiples of 1/64, so sums and products are exact in any order. Where they are not: 1e-6
+// is 8 units in the last place, which leaves room for JAX's own functions (up to 5 off) and its divisions by
+// reciprocals.
 const std::vector<Entry>& entries() {
   constexpr double close = 1e-6;
   const auto unary = [](Array (*f)(const ArrayLike&)) { return [f](const Arrays& x, const json&) { return f(x[0]); }; };
@@ -109,8 +112,10 @@ const std::vector<Entry>& entries() {
       {"less_equal", binary(&operator<=)},
       {"greater", binary(&operator>)},
       {"greater_equal", binary(&operator>=)},
-      {"integer_pow", [](const Arrays& x, const json& a) { return pow(x[0], a.at("exponent").get<int>()); }, close, close},
-      {"float_pow", [](const Arrays& x, const json& a) { return pow(x[0], a.at("exponent").get<double>()); }, close, close},
+      {"integer_pow", [](const Arrays& x, const json& a) { return pow(x[0], a.at("exponent").get<int>()); }, close,
+       close},
+      {"float_pow", [](const Arrays& x, const json& a) { return pow(x[0], a.at("exponent").get<double>()); }, close,
+       close},
       {"logical_and", [](const Arrays& x, const json&) { return x[0] && x[1]; }},
       {"logical_or", [](const Arrays& x, const json&) { return x[0] || x[1]; }},
       {"logical_not", [](const Arrays& x, const json&) { return !x[0]; }},
@@ -156,7 +161,8 @@ const std::vector<Entry>& entries() {
       {"pad",
        [](const Arrays& x, const json& a) {
          const auto widths = a.at("pad_width").get<std::vector<std::pair<std::int64_t, std::int64_t>>>();
-         return a.contains("constant_values") ? pad(x[0], widths, a.at("constant_values").get<double>()) : pad(x[0], widths);
+         return a.contains("constant_values") ? pad(x[0], widths, a.at("constant_values").get<double>())
+                                              : pad(x[0], widths);
        }},
       {"lax_pad",
        [](const Arrays& x, const json& a) {
@@ -178,7 +184,8 @@ const std::vector<Entry>& entries() {
       {"transpose", [](const Arrays& x, const json& a) { return transpose(x[0], axes_of(a.at("axes"))); }},
       {"broadcast_to", [](const Arrays& x, const json& a) { return broadcast_to(x[0], shape_of(a.at("shape"))); }},
       {"reshape", [](const Arrays& x, const json& a) { return reshape(x[0], shape_of(a.at("shape"))); }},
-      {"astype", [](const Arrays& x, const json& a) { return astype(x[0], dtype_named(a.at("dtype").get<std::string>())); }},
+      {"astype",
+       [](const Arrays& x, const json& a) { return astype(x[0], dtype_named(a.at("dtype").get<std::string>())); }},
   };
   return all;
 }
@@ -224,8 +231,8 @@ TEST_CASE("ops give JAX's values and vector-Jacobian products") {
 
 TEST_CASE("every op of the golden file is compared") {
   // Convolution has a file of its own, the dtype tables are in elementwise_test.cpp and reduce_test.cpp.
-  std::set<std::string> known{"conv_general_dilated", "floor_divide", "promote_types",
-                              "binary_dtype",         "scalar_dtype", "unary_dtype", "scalar_array_dtype"};
+  std::set<std::string> known{"conv_general_dilated", "floor_divide", "promote_types",     "binary_dtype",
+                              "scalar_dtype",         "unary_dtype",  "scalar_array_dtype"};
   for (const Entry& entry : entries()) known.insert(entry.op);
   for (const json& golden_case : golden::load("ops.json").cases()) {
     const auto op = golden_case.at("op").get<std::string>();

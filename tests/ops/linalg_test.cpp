@@ -60,12 +60,14 @@ TEST_CASE("dot_general agrees with sums of products") {
   const Array a = counting({2, 3, 4, 5}, float64);
   const Array b = counting({4, 5, 2, 3}, float64);
   // batch 3, contract 2 x 5, free 4 and 4
-  const Array got = dot_general(a, b, {.lhs_contract = {0, 3}, .rhs_contract = {2, 1}, .lhs_batch = {1}, .rhs_batch = {-1}});
+  const Array got =
+      dot_general(a, b, {.lhs_contract = {0, 3}, .rhs_contract = {2, 1}, .lhs_batch = {1}, .rhs_batch = {-1}});
   const Array left = expand_dims(transpose(a, {1, 2, 0, 3}), 2);   // [3, 4, 1, 2, 5]
   const Array right = expand_dims(transpose(b, {3, 0, 2, 1}), 1);  // [3, 1, 4, 2, 5]
   expect(got, sum(left * right, {3, 4}));
   // Nothing summed over: an outer product.
-  expect(dot_general(Array{1.0, 2.0}, Array{3.0, 4.0}, {.lhs_contract = {}, .rhs_contract = {}}), Array{{3.0, 4.0}, {6.0, 8.0}});
+  expect(dot_general(Array{1.0, 2.0}, Array{3.0, 4.0}, {.lhs_contract = {}, .rhs_contract = {}}),
+         Array{{3.0, 4.0}, {6.0, 8.0}});
   // Everything.
   expect(dot_general(a, a, {.lhs_contract = {0, 1, 2, 3}, .rhs_contract = {0, 1, 2, 3}}), sum(a * a));
 }
@@ -78,13 +80,15 @@ TEST_CASE("products say what does not fit") {
   CHECK(error_text<ShapeError>([] { return matmul(Array(1.0), zeros({2})); }) ==
         "[matmul] Scalars are not multiplied as matrices.\n  hint: use *");
   CHECK(error_text<ShapeError>([] { return matmul(zeros({2, 2, 3}), zeros({3, 3, 2})); }) ==
-        "[matmul] Shapes do not broadcast.\n  got: (2,) and (3,)\n  expected: equal extents, or 1, counted from the last axis");
+        "[matmul] Shapes do not broadcast.\n  got: (2,) and (3,)\n  expected: equal extents, or 1, counted from the "
+        "last axis");
   CHECK(error_text<ShapeError>([] { return dot(zeros({2}), zeros({3})); }) ==
         "[dot_general] The contracted axes differ in extent.\n  got: (2,) and (3,): 2 against 3");
   const auto general = [](const DotAxes& axes) {
     return error_text<ShapeError>([&] { return dot_general(zeros({2, 3}), zeros({3, 2}), axes); });
   };
-  CHECK(general({.lhs_contract = {0}, .rhs_contract = {}}) == "[dot_general] Each axis of the left operand needs a partner on the right.");
+  CHECK(general({.lhs_contract = {0}, .rhs_contract = {}}) ==
+        "[dot_general] Each axis of the left operand needs a partner on the right.");
   CHECK(general({.lhs_contract = {}, .rhs_contract = {}, .lhs_batch = {0}, .rhs_batch = {0}}) ==
         "[dot_general] The batch axes differ in extent.\n  got: (2, 3) and (3, 2): 2 against 3");
   CHECK(general({.lhs_contract = {2}, .rhs_contract = {0}}) ==

@@ -125,7 +125,8 @@ TEST_CASE("a window wholly in padding") {
   CHECK(doubles(min_pool(x, {2}, {2}, padding)) == row({infinity, -2}));
   CHECK(doubles(avg_pool(x, {2}, {2}, padding)) == row({0, -1.5}));
   CHECK(std::isnan(doubles(avg_pool(x, {2}, {2}, padding, false))[0]));
-  CHECK(doubles(max_pool(astype(x, int32), {2}, {2}, padding)) == row({std::numeric_limits<std::int32_t>::lowest(), -1}));
+  CHECK(doubles(max_pool(astype(x, int32), {2}, {2}, padding)) ==
+        row({std::numeric_limits<std::int32_t>::lowest(), -1}));
   CHECK(doubles(grad([&](const Array& a) { return sum(max_pool(a, {2}, {2}, padding)); })(x)) == row({1, 0}));
 }
 
@@ -159,18 +160,24 @@ TEST_CASE("max_pool: NaN wins") {
 
 TEST_CASE("max_pool gives the gradient to the first largest") {
   const Array x = sequence({5, 5, 1, 5, 0, 0, 5, 5, 5}, {1, 3, 3, 1});
-  const auto loss = [](const Array& a) { return sum(max_pool(a, {2, 2}) * sequence({1, 10, 100, 1000}, {1, 2, 2, 1})); };
+  const auto loss = [](const Array& a) {
+    return sum(max_pool(a, {2, 2}) * sequence({1, 10, 100, 1000}, {1, 2, 2, 1}));
+  };
   CHECK(doubles(grad(loss)(x)) == row({1, 10, 0, 100, 0, 0, 0, 1000, 0}));
 }
 
 TEST_CASE("pooling has second derivatives") {
   const Array x = sequence({1, 3, 2, 4}, {1, 4, 1});
   const auto square_of_max = [](const Array& a) { return sum(square(max_pool(a, {2}, {2}))); };
-  const auto max_once_more = [&](const Array& a) { return sum(grad(square_of_max)(a) * sequence({1, 2, 3, 4}, {1, 4, 1})); };
+  const auto max_once_more = [&](const Array& a) {
+    return sum(grad(square_of_max)(a) * sequence({1, 2, 3, 4}, {1, 4, 1}));
+  };
   CHECK(doubles(grad(square_of_max)(x)) == row({0, 6, 0, 8}));
   CHECK(doubles(grad(max_once_more)(x)) == row({0, 4, 0, 8}));
   const auto square_of_mean = [](const Array& a) { return sum(square(avg_pool(a, {2}, {2}))); };
-  const auto mean_once_more = [&](const Array& a) { return sum(grad(square_of_mean)(a) * sequence({1, 2, 3, 4}, {1, 4, 1})); };
+  const auto mean_once_more = [&](const Array& a) {
+    return sum(grad(square_of_mean)(a) * sequence({1, 2, 3, 4}, {1, 4, 1}));
+  };
   CHECK(doubles(grad(mean_once_more)(x)) == row({1.5, 1.5, 3.5, 3.5}));
 }
 
@@ -245,24 +252,33 @@ TEST_CASE("pooling: gradient rules are adjoints") {
 
 TEST_CASE("pooling says what does not fit") {
   const Array x = random_array({1, 4, 4, 1}, float32, 1);
-  CHECK(error_text<ShapeError>([&] { return max_pool(x, {2, 2, 2, 2}); }) ==
+  CHECK(error_text<ShapeError>([&] {
+          return max_pool(x, {2, 2, 2, 2});
+        }) ==
         "[max_pool] The window needs one number per spatial axis.\n"
         "  got: window (2, 2, 2, 2), input (1, 4, 4, 1)\n"
         "  expected: 2 numbers");
-  CHECK(error_text<ShapeError>([&] { return avg_pool(x, {2, 2}, {2}); }) ==
-        "[avg_pool] The strides need one number per spatial axis.\n  got: (2,)\n  expected: 2 numbers");
-  CHECK(error_text<ValueError>([&] { return min_pool(x, {2, 0}); }) ==
-        "[min_pool] The window's extents must be positive.\n  got: (2, 0)");
-  CHECK(error_text<ValueError>([&] { return max_pool(x, {2, 2}, {1, -1}); }) ==
-        "[max_pool] The strides must be positive.\n  got: (1, -1)");
-  CHECK(error_text<ShapeError>([&] { return max_pool(x, {2, 2}, {}, Padding::Pairs{{0, 0}}); }) ==
-        "[max_pool] Padding needs one (low, high) pair per spatial axis.\n  got: 1 pairs\n  expected: 2");
-  CHECK(error_text<ShapeError>([&] { return avg_pool(random_array({4, 4}, float32, 1), {}); }) ==
-        "[avg_pool] The input needs a batch axis, 1 to 3 spatial axes and a channel axis.\n  got: input (4, 4)");
-  CHECK(error_text<DTypeError>([&] { return max_pool(x > 0, {2, 2}); }) ==
-        "[max_pool] The operand must be numeric.\n  got: bool[1,4,4,1]");
-  CHECK(error_text<DTypeError>([&] { return min_pool(x > 0, {2, 2}); }) ==
-        "[min_pool] The operand must be numeric.\n  got: bool[1,4,4,1]");
+  CHECK(error_text<ShapeError>([&] {
+          return avg_pool(x, {2, 2}, {2});
+        }) == "[avg_pool] The strides need one number per spatial axis.\n  got: (2,)\n  expected: 2 numbers");
+  CHECK(error_text<ValueError>([&] {
+          return min_pool(x, {2, 0});
+        }) == "[min_pool] The window's extents must be positive.\n  got: (2, 0)");
+  CHECK(error_text<ValueError>([&] {
+          return max_pool(x, {2, 2}, {1, -1});
+        }) == "[max_pool] The strides must be positive.\n  got: (1, -1)");
+  CHECK(error_text<ShapeError>([&] {
+          return max_pool(x, {2, 2}, {}, Padding::Pairs{{0, 0}});
+        }) == "[max_pool] Padding needs one (low, high) pair per spatial axis.\n  got: 1 pairs\n  expected: 2");
+  CHECK(error_text<ShapeError>([&] {
+          return avg_pool(random_array({4, 4}, float32, 1), {});
+        }) == "[avg_pool] The input needs a batch axis, 1 to 3 spatial axes and a channel axis.\n  got: input (4, 4)");
+  CHECK(error_text<DTypeError>([&] {
+          return max_pool(x > 0, {2, 2});
+        }) == "[max_pool] The operand must be numeric.\n  got: bool[1,4,4,1]");
+  CHECK(error_text<DTypeError>([&] {
+          return min_pool(x > 0, {2, 2});
+        }) == "[min_pool] The operand must be numeric.\n  got: bool[1,4,4,1]");
 }
 
 TEST_CASE("axes before the spatial ones count as the batch, and none is needed") {
@@ -280,8 +296,9 @@ TEST_CASE("pooling survives absurd sizes") {
   const Array x = random_array({1, 4, 1}, float32, 1);
   constexpr std::int64_t huge = std::int64_t{1} << 62;
   for (const Padding& padding : {Padding("SAME"), Padding("VALID"), Padding(1)}) {
-    CHECK(error_text<ShapeError>([&] { return max_pool(x, {huge}, {}, padding); })
-              .starts_with("[max_pool] A size is too large."));
+    CHECK(error_text<ShapeError>([&] {
+            return max_pool(x, {huge}, {}, padding);
+          }).starts_with("[max_pool] A size is too large."));
     CHECK(avg_pool(x, {3}, {huge / 16}, padding).shape() == Shape{1, 1, 1});
   }
   CHECK(max_pool(x, {huge / 16}).shape() == Shape{1, 0, 1});
@@ -306,7 +323,8 @@ TEST_CASE("pooling agrees with Flax") {
       const Shape window = shape(config["window_shape"]);
       const Shape strides = shape(config["strides"]);
       const golden::json& given = config["padding"];
-      const Padding padding = given.is_string() ? Padding(given.get<std::string>()) : Padding(given.get<Padding::Pairs>());
+      const Padding padding =
+          given.is_string() ? Padding(given.get<std::string>()) : Padding(given.get<Padding::Pairs>());
       const bool count_include_pad = config.value("count_include_pad", true);
 
       const Array x = array(entry["x"]);

@@ -121,7 +121,8 @@ TEST_CASE("concatenate and stack") {
         "[concatenate] Shapes differ apart from the joined axis.\n  got: (2, 3) and (3,) along axis 0");
   CHECK(error_text<ShapeError>([] { return concatenate({Array(1)}); }) ==
         "[concatenate] Axis is out of range.\n  got: axis 0 of an Array with 0 axes\n  expected: no axis");
-  CHECK(error_text<ShapeError>([] { return stack({six, Array{1}}); }) == "[stack] Shapes differ.\n  got: (2, 3) and (1,)");
+  CHECK(error_text<ShapeError>([] { return stack({six, Array{1}}); }) ==
+        "[stack] Shapes differ.\n  got: (2, 3) and (1,)");
 }
 
 TEST_CASE("slice and slice_axis") {
@@ -140,11 +141,16 @@ TEST_CASE("slice and slice_axis") {
     return error_text<ShapeError>([&] { return slice(x, starts, limits, strides); });
   };
   const std::string expected = "\n  expected: 0 <= start <= limit <= extent and a positive stride on every axis";
-  CHECK(refused({0, 0}, {4, 6}) == "[slice] The bounds do not fit the Array.\n  got: (0, 0) to (4, 6) by (1, 1) of (4, 5)" + expected);
-  CHECK(refused({-1, 0}, {4, 5}) == "[slice] The bounds do not fit the Array.\n  got: (-1, 0) to (4, 5) by (1, 1) of (4, 5)" + expected);
-  CHECK(refused({3, 0}, {2, 5}) == "[slice] The bounds do not fit the Array.\n  got: (3, 0) to (2, 5) by (1, 1) of (4, 5)" + expected);
-  CHECK(refused({0, 0}, {4, 5}, {1, 0}) == "[slice] The bounds do not fit the Array.\n  got: (0, 0) to (4, 5) by (1, 0) of (4, 5)" + expected);
-  CHECK(refused({0}, {4}) == "[slice] The bounds do not fit the Array.\n  got: (0,) to (4,) by (1,) of (4, 5)" + expected);
+  CHECK(refused({0, 0}, {4, 6}) ==
+        "[slice] The bounds do not fit the Array.\n  got: (0, 0) to (4, 6) by (1, 1) of (4, 5)" + expected);
+  CHECK(refused({-1, 0}, {4, 5}) ==
+        "[slice] The bounds do not fit the Array.\n  got: (-1, 0) to (4, 5) by (1, 1) of (4, 5)" + expected);
+  CHECK(refused({3, 0}, {2, 5}) ==
+        "[slice] The bounds do not fit the Array.\n  got: (3, 0) to (2, 5) by (1, 1) of (4, 5)" + expected);
+  CHECK(refused({0, 0}, {4, 5}, {1, 0}) ==
+        "[slice] The bounds do not fit the Array.\n  got: (0, 0) to (4, 5) by (1, 0) of (4, 5)" + expected);
+  CHECK(refused({0}, {4}) ==
+        "[slice] The bounds do not fit the Array.\n  got: (0,) to (4,) by (1,) of (4, 5)" + expected);
   CHECK(error_text<ShapeError>([&] { return slice_axis(x, 2, 0, 1); }) ==
         "[slice_axis] Axis is out of range.\n  got: axis 2 of an Array with 2 axes\n  expected: -2 to 1");
   CHECK(error_text<ShapeError>([&] { return slice_axis(x, 0, 0, 4, -1); }) ==
@@ -194,7 +200,8 @@ TEST_CASE("take fills where there is nothing to take") {
   expect(take(x, Array{2, 0, -1, -3}), Array{{5.0, 6.0}, {1.0, 2.0}, {5.0, 6.0}, {1.0, 2.0}});
   expect(take(x, Array{3, -4}), Array{{NaN, NaN}, {NaN, NaN}});
   expect(take(x, Array(1), 1), Array{2.0, 4.0, 6.0});
-  expect(take(x, Array{{0, 1}, {1, 0}}, -1), Array{{{1.0, 2.0}, {2.0, 1.0}}, {{3.0, 4.0}, {4.0, 3.0}}, {{5.0, 6.0}, {6.0, 5.0}}});
+  expect(take(x, Array{{0, 1}, {1, 0}}, -1),
+         Array{{{1.0, 2.0}, {2.0, 1.0}}, {{3.0, 4.0}, {4.0, 3.0}}, {{5.0, 6.0}, {6.0, 5.0}}});
   expect(take(astype(x, int32), Array{9}), full({1, 2}, Array(-2147483647 - 1)));
   expect(take(astype(x, uint8), Array{9}), zeros({1, 2}, uint8));
   expect(take(x > 2, Array{9}), zeros({1, 2}, bool_));
@@ -203,12 +210,15 @@ TEST_CASE("take fills where there is nothing to take") {
   expect(take_along_axis(x, Array{{1}, {0}, {-1}}), Array{{2.0}, {3.0}, {6.0}});
   expect(take_along_axis(x, Array{{2, 0}}, 0), Array{{5.0, 2.0}});
   expect(take_along_axis(x, Array{{2}, {0}, {0}}, 1), Array{{NaN}, {3.0}, {5.0}});
-  CHECK(error_text<DTypeError>([&] { return take(x, Array{0.5}); }) == "[take] Indices must be integers.\n  got: float32[1]");
-  CHECK(error_text<DTypeError>([&] { return take(x, Array{true}); }) == "[take] Indices must be integers.\n  got: bool[1]");
+  CHECK(error_text<DTypeError>([&] { return take(x, Array{0.5}); }) ==
+        "[take] Indices must be integers.\n  got: float32[1]");
+  CHECK(error_text<DTypeError>([&] { return take(x, Array{true}); }) ==
+        "[take] Indices must be integers.\n  got: bool[1]");
   CHECK(error_text<DTypeError>([&] { return take_along_axis(x, x); }) ==
         "[take_along_axis] Indices must be integers.\n  got: float32[3,2]");
   CHECK(error_text<ShapeError>([&] { return take_along_axis(x, Array{{0, 1}}); }) ==
-        "[take_along_axis] Indices and Array differ in shape apart from the axis.\n  got: (1, 2) into (3, 2) along axis 1");
+        "[take_along_axis] Indices and Array differ in shape apart from the axis.\n  got: (1, 2) into (3, 2) along "
+        "axis 1");
   CHECK(error_text<ShapeError>([&] { return take(x, Array{0}, 2); }) ==
         "[take] Axis is out of range.\n  got: axis 2 of an Array with 2 axes\n  expected: -2 to 1");
 }
@@ -235,7 +245,8 @@ TEST_CASE("one_hot") {
   CHECK(describe(one_hot(Array{1, 0}, 0)) == "float32[2,0]");
   // More classes than uint8 can name.
   expect(sum(one_hot(Array({0, 44}, uint8), 400), 1), Array{1.0, 1.0});
-  CHECK(error_text<DTypeError>([] { return one_hot(Array{1.0}, 3); }) == "[one_hot] Indices must be integers.\n  got: float32[1]");
+  CHECK(error_text<DTypeError>([] { return one_hot(Array{1.0}, 3); }) ==
+        "[one_hot] Indices must be integers.\n  got: float32[1]");
   CHECK(error_text<ShapeError>([] { return one_hot(Array{1}, -3); }) == "[Array] An extent is negative.\n  got: (-3,)");
 }
 

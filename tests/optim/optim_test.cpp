@@ -25,7 +25,8 @@ std::optional<optim::Schedule> schedule_of(const std::string& name, const json& 
   const auto steps = [&](const char* key) { return args.value(key, std::int64_t{0}); };
   if (name == "constant_schedule") return optim::constant_schedule(number("value"));
   if (name == "linear_schedule") {
-    return optim::linear_schedule(number("init_value"), number("end_value"), steps("transition_steps"), steps("transition_begin"));
+    return optim::linear_schedule(number("init_value"), number("end_value"), steps("transition_steps"),
+                                  steps("transition_begin"));
   }
   if (name == "cosine_decay_schedule" && !args.contains("exponent")) {
     return optim::cosine_decay_schedule(number("init_value"), steps("decay_steps"), number("alpha"));
@@ -33,7 +34,8 @@ std::optional<optim::Schedule> schedule_of(const std::string& name, const json& 
   if (name == "piecewise_constant_schedule") {
     std::map<std::int64_t, double> factors;
     if (args.contains("boundaries_and_scales")) {
-      for (const auto& [boundary, scale] : args.at("boundaries_and_scales").items()) factors[std::stoll(boundary)] = scale.get<double>();
+      for (const auto& [boundary, scale] : args.at("boundaries_and_scales").items())
+        factors[std::stoll(boundary)] = scale.get<double>();
     }
     return optim::piecewise_constant_schedule(number("init_value"), factors);
   }
@@ -139,8 +141,9 @@ TEST_CASE("schedules follow Optax") {
     check_near(stack(values), expected, 1e-6, 1e-8);
     CHECK(identical(stack(values), stack(traced)));
   }
-  CHECK(missing == std::vector<std::string>{"schedule/cosine_exponent", "schedule/exponential", "schedule/exponential_staircase",
-                                            "schedule/exponential_begin_end", "schedule/warmup_cosine", "schedule/warmup_cosine_long"});
+  CHECK(missing == std::vector<std::string>{"schedule/cosine_exponent", "schedule/exponential",
+                                            "schedule/exponential_staircase", "schedule/exponential_begin_end",
+                                            "schedule/warmup_cosine", "schedule/warmup_cosine_long"});
 }
 
 TEST_CASE("polynomial_schedule by hand") {
@@ -223,6 +226,7 @@ TEST_CASE("an optimizer of a user's own goes into a chain") {
 TEST_CASE("counts stop at the largest int32") {
   const auto tx = optim::sgd([](const Array& count) { return astype(count, float32); });
   const int largest = std::numeric_limits<int>::max();
-  const auto [updates, state] = tx.update({{"w", Array(1.0)}}, {{"0", Tree()}, {"1", {{"count", Array(largest)}}}}, {{"w", Array(1.0)}});
+  const auto [updates, state] =
+      tx.update({{"w", Array(1.0)}}, {{"0", Tree()}, {"1", {{"count", Array(largest)}}}}, {{"w", Array(1.0)}});
   CHECK(state.at("1/count").array().item<int>() == largest);
 }

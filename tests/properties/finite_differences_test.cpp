@@ -35,10 +35,11 @@ struct Case {
   double low = -2, high = 2;
 };
 
-// ---- checking -----------------------------------------------------------------------------------------------------------
+// ---- checking
+// -----------------------------------------------------------------------------------------------------------
 
-// Distinct multiples of 2^-12 in (low, high), none in the middle: away from ties and from kinks at 0, and exact in float32
-// even when a step is added.
+// Distinct multiples of 2^-12 in (low, high), none in the middle: away from ties and from kinks at 0, and exact in
+// float32 even when a step is added.
 Arrays points(const std::vector<Shape>& shapes, double low, double high, unsigned seed) {
   std::int64_t count = 0;
   for (const Shape& shape : shapes) count += shape.elements();
@@ -125,12 +126,13 @@ void check(const Case& test) {
   check_gradient(pulled, all, "second derivative of " + name);
 }
 
-// ---- cases --------------------------------------------------------------------------------------------------------------
+// ---- cases
+// --------------------------------------------------------------------------------------------------------------
 
 const std::vector<Shape> single_shapes{{}, {1}, {7}, {3, 5}, {1, 1, 2}, {0}, {2, 0, 3}};
 const std::vector<std::vector<Shape>> paired_shapes{
-    {{2, 3}, {2, 3}}, {{2, 3}, {3}}, {{3}, {2, 3}}, {{2, 1}, {1, 3}}, {{}, {5}},     {{7}, {1}},
-    {{}, {}},         {{1}, {1, 1}}, {{2, 1, 3}, {4, 1}}, {{0, 3}, {3}}, {{5, 1}, {1, 0}}, {{1}, {0}}};
+    {{2, 3}, {2, 3}}, {{2, 3}, {3}}, {{3}, {2, 3}},       {{2, 1}, {1, 3}}, {{}, {5}},        {{7}, {1}},
+    {{}, {}},         {{1}, {1, 1}}, {{2, 1, 3}, {4, 1}}, {{0, 3}, {3}},    {{5, 1}, {1, 0}}, {{1}, {0}}};
 
 void add_elementwise(std::vector<Case>& cases) {
   struct Binary {
@@ -143,7 +145,8 @@ void add_elementwise(std::vector<Case>& cases) {
                                Binary{"div", &operator/, 0.5, 3}, Binary{"pow", &linseed::pow, 0.5, 2.5},
                                Binary{"maximum", &maximum}, Binary{"minimum", &minimum}, Binary{"mod", &mod, 1, 5}}) {
     for (const auto& shapes : paired_shapes) {
-      cases.push_back({binary.op, shapes, [f = binary.function](const Arrays& x) { return f(x[0], x[1]); }, binary.low, binary.high});
+      cases.push_back({binary.op, shapes, [f = binary.function](const Arrays& x) { return f(x[0], x[1]); }, binary.low,
+                       binary.high});
     }
   }
   cases.push_back({"div", {{3}, {3}}, [](const Arrays& x) { return x[0] / (x[1] - 3); }});
@@ -159,10 +162,11 @@ void add_elementwise(std::vector<Case>& cases) {
        {Unary{"neg", [](const ArrayLike& x) { return -x.array(); }}, Unary{"abs", &linseed::abs}, Unary{"relu", &relu},
         Unary{"exp", &linseed::exp}, Unary{"expm1", &linseed::expm1}, Unary{"log", &linseed::log, 0.5, 3},
         Unary{"log1p", &linseed::log1p, -0.5, 2}, Unary{"sqrt", &linseed::sqrt, 0.5, 3}, Unary{"rsqrt", &rsqrt, 0.5, 3},
-        Unary{"sin", &linseed::sin}, Unary{"cos", &linseed::cos}, Unary{"tanh", &linseed::tanh}, Unary{"sigmoid", &sigmoid},
-        Unary{"erf", &linseed::erf}, Unary{"erf_inv", &erf_inv, -0.8, 0.8}}) {
+        Unary{"sin", &linseed::sin}, Unary{"cos", &linseed::cos}, Unary{"tanh", &linseed::tanh},
+        Unary{"sigmoid", &sigmoid}, Unary{"erf", &linseed::erf}, Unary{"erf_inv", &erf_inv, -0.8, 0.8}}) {
     for (const Shape& shape : single_shapes) {
-      cases.push_back({unary.op, {shape}, [f = unary.function](const Arrays& x) { return f(x[0]); }, unary.low, unary.high});
+      cases.push_back(
+          {unary.op, {shape}, [f = unary.function](const Arrays& x) { return f(x[0]); }, unary.low, unary.high});
     }
   }
   for (const Shape& shape : single_shapes) {
@@ -186,11 +190,20 @@ void add_reductions(std::vector<Case>& cases) {
     Axes axes;
     bool keepdims;
   };
-  const std::vector<Trial> trials{{{}, {}, false},        {{1}, 0, true},        {{5}, 0, false},      {{2, 3}, {}, false},
-                                  {{3, 4}, 0, false},     {{3, 4}, -1, true},    {{2, 3, 2}, {0, 2}, false},
-                                  {{2, 3, 2}, 1, true},   {{3, 1, 2}, {1, 2}, false}, {{0, 3}, 1, false}, {{3, 0}, 0, false}};
+  const std::vector<Trial> trials{{{}, {}, false},
+                                  {{1}, 0, true},
+                                  {{5}, 0, false},
+                                  {{2, 3}, {}, false},
+                                  {{3, 4}, 0, false},
+                                  {{3, 4}, -1, true},
+                                  {{2, 3, 2}, {0, 2}, false},
+                                  {{2, 3, 2}, 1, true},
+                                  {{3, 1, 2}, {1, 2}, false},
+                                  {{0, 3}, 1, false},
+                                  {{3, 0}, 0, false}};
   for (const auto& [shape, axes, keepdims] : trials) {
-    const auto add = [&, s = shape, a = axes, k = keepdims](const std::string& op, Array (*f)(const Array&, const Axes&, bool)) {
+    const auto add = [&, s = shape, a = axes, k = keepdims](const std::string& op,
+                                                            Array (*f)(const Array&, const Axes&, bool)) {
       if (op != "reduce_sum" && s.empty()) return;  // nothing is reduced
       cases.push_back({s.empty() ? "mul" : op, {s}, [=](const Arrays& x) { return f(x[0] * x[0] * x[0], a, k); }});
     };
@@ -210,19 +223,29 @@ void add_reductions(std::vector<Case>& cases) {
 
 void add_products(std::vector<Case>& cases) {
   const Function product = [](const Arrays& x) { return matmul(x[0], x[1]); };
-  for (const auto& shapes : std::vector<std::vector<Shape>>{{{2, 3}, {3, 4}}, {{3}, {3}}, {{3}, {3, 2}}, {{2, 3}, {3}},
-                                                            {{1, 1}, {1, 1}}, {{2, 2, 3}, {3, 2}}, {{2, 1, 2, 3}, {2, 3, 1}},
-                                                            {{2, 0}, {0, 3}}, {{0, 2}, {2, 3}}, {{2, 3}, {4, 3, 1}}}) {
+  for (const auto& shapes : std::vector<std::vector<Shape>>{{{2, 3}, {3, 4}},
+                                                            {{3}, {3}},
+                                                            {{3}, {3, 2}},
+                                                            {{2, 3}, {3}},
+                                                            {{1, 1}, {1, 1}},
+                                                            {{2, 2, 3}, {3, 2}},
+                                                            {{2, 1, 2, 3}, {2, 3, 1}},
+                                                            {{2, 0}, {0, 3}},
+                                                            {{0, 2}, {2, 3}},
+                                                            {{2, 3}, {4, 3, 1}}}) {
     cases.push_back({"dot_general", shapes, product});
   }
   cases.push_back({"dot_general", {{2, 3, 4}, {4, 2}}, [](const Arrays& x) {
                      return dot_general(x[0], x[1], {.lhs_contract = {0, 2}, .rhs_contract = {1, 0}});
                    }});
   cases.push_back({"dot_general", {{2, 3, 4}, {3, 2, 3}}, [](const Arrays& x) {
-                     return dot_general(x[0], x[1], {.lhs_contract = {0}, .rhs_contract = {1}, .lhs_batch = {1}, .rhs_batch = {2}});
+                     return dot_general(x[0], x[1],
+                                        {.lhs_contract = {0}, .rhs_contract = {1}, .lhs_batch = {1}, .rhs_batch = {2}});
                    }});
   cases.push_back({"dot_general", {{2, 3}, {3, 2}}, [](const Arrays& x) {
-                     return dot_general(x[0], x[1], {.lhs_contract = {}, .rhs_contract = {}, .lhs_batch = {1, 0}, .rhs_batch = {0, 1}});
+                     return dot_general(
+                         x[0], x[1],
+                         {.lhs_contract = {}, .rhs_contract = {}, .lhs_batch = {1, 0}, .rhs_batch = {0, 1}});
                    }});
   cases.push_back({"dot_general", {{2}, {3}}, [](const Arrays& x) {
                      return dot_general(x[0], x[1], {.lhs_contract = {}, .rhs_contract = {}});
@@ -296,7 +319,10 @@ void add_windows(std::vector<Case>& cases) {
       {{1, 4, 3, 2}, {3, 2, 2, 2}, {1, 4, 3, 2}, {}},
       {{1, 5, 4, 1}, {3, 3, 1, 2}, {1, 3, 2, 2}, {.strides = {2, 2}}},
       {{1, 3, 4, 4}, {2, 2, 2, 2}, {1, 2, 3, 2}, {.padding = "VALID", .groups = 2}},
-      {{1, 3, 3, 1}, {2, 2, 1, 1}, {1, 6, 3, 1}, {.padding = Padding::Pairs{{1, 1}, {-1, 2}}, .input_dilation = {2, 1}}},
+      {{1, 3, 3, 1},
+       {2, 2, 1, 1},
+       {1, 6, 3, 1},
+       {.padding = Padding::Pairs{{1, 1}, {-1, 2}}, .input_dilation = {2, 1}}},
       {{1, 5, 4, 1}, {2, 2, 1, 1}, {1, 3, 2, 1}, {.padding = "VALID", .kernel_dilation = {2, 2}}},
       {{1, 2, 3, 2, 1}, {2, 2, 1, 1, 2}, {1, 1, 2, 2, 2}, {.padding = "VALID"}},
       {{0, 3, 3, 1}, {2, 2, 1, 1}, {0, 2, 2, 1}, {.padding = "VALID"}},
@@ -313,16 +339,25 @@ void add_windows(std::vector<Case>& cases) {
     Shape x, output, window, strides;
     Padding padding;
   };
-  const std::vector<Pool> pools{{{1, 5, 2}, {1, 4, 2}, {2}, {}, "VALID"},
-                                {{1, 4, 5, 1}, {1, 2, 3, 1}, {2, 3}, {2, 2}, "SAME"},
-                                {{2, 3, 2, 1}, {2, 1, 1, 1}, {3, 2}, {}, "VALID"},
-                                {{1, 2, 3, 2, 1}, {1, 3, 3, 1, 1}, {2, 2, 2}, {1, 1, 1}, Padding::Pairs{{1, 1}, {1, 0}, {0, 0}}},
-                                {{0, 3, 1}, {0, 2, 1}, {2}, {}, "VALID"}};
+  const std::vector<Pool> pools{
+      {{1, 5, 2}, {1, 4, 2}, {2}, {}, "VALID"},
+      {{1, 4, 5, 1}, {1, 2, 3, 1}, {2, 3}, {2, 2}, "SAME"},
+      {{2, 3, 2, 1}, {2, 1, 1, 1}, {3, 2}, {}, "VALID"},
+      {{1, 2, 3, 2, 1}, {1, 3, 3, 1, 1}, {2, 2, 2}, {1, 1, 1}, Padding::Pairs{{1, 1}, {1, 0}, {0, 0}}},
+      {{0, 3, 1}, {0, 2, 1}, {2}, {}, "VALID"}};
   for (const auto& [x, output, window, strides, padding] : pools) {
-    const Function largest = [w = window, s = strides, p = padding](const Arrays& a) { return max_pool(sin(a[0]), w, s, p); };
-    const Function smallest = [w = window, s = strides, p = padding](const Arrays& a) { return min_pool(a[0], w, s, p); };
-    const Function average = [w = window, s = strides, p = padding](const Arrays& a) { return avg_pool(a[0], w, s, p); };
-    const Function inner = [w = window, s = strides, p = padding](const Arrays& a) { return avg_pool(sin(a[0]), w, s, p, false); };
+    const Function largest = [w = window, s = strides, p = padding](const Arrays& a) {
+      return max_pool(sin(a[0]), w, s, p);
+    };
+    const Function smallest = [w = window, s = strides, p = padding](const Arrays& a) {
+      return min_pool(a[0], w, s, p);
+    };
+    const Function average = [w = window, s = strides, p = padding](const Arrays& a) {
+      return avg_pool(a[0], w, s, p);
+    };
+    const Function inner = [w = window, s = strides, p = padding](const Arrays& a) {
+      return avg_pool(sin(a[0]), w, s, p, false);
+    };
     cases.push_back({"max_pool", {x}, largest, -1.5, 1.5});
     cases.push_back({"max_pool", {x}, smallest});
     cases.push_back({"max_pool_grad", {x, output}, pull_back_of(largest, 0), -1.5, 1.5});
@@ -358,7 +393,8 @@ TEST_CASE("every differentiable op has a case, and its case records it") {
   }
   for (const auto& family : op_families()) {
     for (const Op* op : family) {
-      if (op->gradient != not_differentiable) CHECK_MESSAGE(covered.contains(op->name), std::string(op->name), " has no case");
+      if (op->gradient != not_differentiable)
+        CHECK_MESSAGE(covered.contains(op->name), std::string(op->name), " has no case");
     }
   }
 }

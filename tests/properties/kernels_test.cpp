@@ -1,5 +1,6 @@
 // Every fast kernel against the reference kernel, and against itself with other numbers of threads. The kernels of
-// convolution, pooling and random draws have such tests of their own (ops/conv_test, ops/pool_test, random/kernels_test).
+// convolution, pooling and random draws have such tests of their own (ops/conv_test, ops/pool_test,
+// random/kernels_test).
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -46,8 +47,14 @@ Array random_array(const Shape& shape, DType dtype, unsigned seed, Values values
         const T unit = static_cast<T>(draw >> 8) / T{1 << 24};
         elements[i] = values == Values::near_one ? T{1} + (unit - T(0.5)) / T{64} : T{6} * unit - T{3};
         if (values == Values::special && draw % 32 == 0) {
-          const T specials[] = {T{0}, -T{0}, std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(),
-                                -std::numeric_limits<T>::infinity(), T{1}, T{100}, -T{100}};
+          const T specials[] = {T{0},
+                                -T{0},
+                                std::numeric_limits<T>::quiet_NaN(),
+                                std::numeric_limits<T>::infinity(),
+                                -std::numeric_limits<T>::infinity(),
+                                T{1},
+                                T{100},
+                                -T{100}};
           elements[i] = specials[draw / 32 % 8];
         }
       } else {
@@ -137,13 +144,29 @@ std::vector<Shape> large() { return {{50001}, {127, 401}}; }
 TEST_CASE("fast elementwise kernels give the bits of the reference") {
   Checker check;
   const std::vector<Shape> singles{{}, {1}, {7}, {0}, {3, 5}, {2, 0, 3}};
-  const std::vector<std::vector<Shape>> pairs{
-      {{}, {}},         {{1}, {1}},          {{7}, {7}},       {{7}, {}},       {{}, {7}},           {{1}, {5}},
-      {{3, 5}, {5}},    {{5}, {3, 5}},       {{3, 5}, {3, 1}}, {{3, 1}, {1, 5}}, {{2, 1, 3}, {4, 1}}, {{2, 3, 4}, {2, 1, 4}},
-      {{4, 1, 3}, {1, 2, 1}}, {{0, 3}, {3}}, {{5, 1}, {1, 0}}, {{0}, {1}},      {{33, 64}, {64}},    {{33, 65}, {65}}};
-  const std::vector<std::vector<Shape>> large_pairs{
-      {{50001}, {50001}}, {{50001}, {}},        {{1}, {50001}},       {{20003, 3}, {3}},    {{64}, {700, 64}},
-      {{300, 257}, {257}}, {{300, 257}, {300, 1}}, {{40, 1, 50}, {30, 1}}, {{2, 17000}, {17000}}, {{3, 1, 1}, {1, 20000, 1}}};
+  const std::vector<std::vector<Shape>> pairs{{{}, {}},
+                                              {{1}, {1}},
+                                              {{7}, {7}},
+                                              {{7}, {}},
+                                              {{}, {7}},
+                                              {{1}, {5}},
+                                              {{3, 5}, {5}},
+                                              {{5}, {3, 5}},
+                                              {{3, 5}, {3, 1}},
+                                              {{3, 1}, {1, 5}},
+                                              {{2, 1, 3}, {4, 1}},
+                                              {{2, 3, 4}, {2, 1, 4}},
+                                              {{4, 1, 3}, {1, 2, 1}},
+                                              {{0, 3}, {3}},
+                                              {{5, 1}, {1, 0}},
+                                              {{0}, {1}},
+                                              {{33, 64}, {64}},
+                                              {{33, 65}, {65}}};
+  const std::vector<std::vector<Shape>> large_pairs{{{50001}, {50001}},     {{50001}, {}},
+                                                    {{1}, {50001}},         {{20003, 3}, {3}},
+                                                    {{64}, {700, 64}},      {{300, 257}, {257}},
+                                                    {{300, 257}, {300, 1}}, {{40, 1, 50}, {30, 1}},
+                                                    {{2, 17000}, {17000}},  {{3, 1, 1}, {1, 20000, 1}}};
 
   for (const Op* op : ops::elementwise_family()) {
     if (op->fast == nullptr || op == &ops::select) continue;
@@ -156,7 +179,8 @@ TEST_CASE("fast elementwise kernels give the bits of the reference") {
     }
     const auto run = [&](const std::vector<Shape>& shapes, DType dtype) {
       Arrays operands;
-      for (const Shape& shape : shapes) operands.push_back(random_array(shape, dtype, static_cast<unsigned>(operands.size())));
+      for (const Shape& shape : shapes)
+        operands.push_back(random_array(shape, dtype, static_cast<unsigned>(operands.size())));
       check(*op, operands, {});
     };
     for (const DType dtype : all_dtypes) {
@@ -177,10 +201,17 @@ TEST_CASE("fast elementwise kernels give the bits of the reference") {
     }
   }
   for (const DType dtype : all_dtypes) {
-    for (const auto& shapes : std::vector<std::vector<Shape>>{{{}, {}, {}}, {{3, 5}, {3, 5}, {3, 5}}, {{3, 1}, {5}, {}},
-                                                              {{5}, {3, 1}, {3, 5}}, {{2, 1, 3}, {4, 1}, {1}}, {{0, 3}, {3}, {}},
-                                                              {{50001}, {50001}, {}}, {{300, 1}, {257}, {300, 257}}}) {
-      check(ops::select, {random_array(shapes[0], bool_, 1), random_array(shapes[1], dtype, 2), random_array(shapes[2], dtype, 3)}, {});
+    for (const auto& shapes : std::vector<std::vector<Shape>>{{{}, {}, {}},
+                                                              {{3, 5}, {3, 5}, {3, 5}},
+                                                              {{3, 1}, {5}, {}},
+                                                              {{5}, {3, 1}, {3, 5}},
+                                                              {{2, 1, 3}, {4, 1}, {1}},
+                                                              {{0, 3}, {3}, {}},
+                                                              {{50001}, {50001}, {}},
+                                                              {{300, 1}, {257}, {300, 257}}}) {
+      check(ops::select,
+            {random_array(shapes[0], bool_, 1), random_array(shapes[1], dtype, 2), random_array(shapes[2], dtype, 3)},
+            {});
     }
   }
   check.expect_all(ops::elementwise_family());
@@ -225,7 +256,8 @@ TEST_CASE("fast reductions agree with the reference") {
           // Another association: n roundings, in double, relative to the sum of magnitudes (to the product itself), and
           // for float32 one rounding of the result, that may fall to the other side.
           const auto count = static_cast<double>(shape.elements());
-          const Array magnitude = run_reference(*op, {execute(ops::abs, Arrays{x}, {}, abstract(x), Executor())}, attributes);
+          const Array magnitude =
+              run_reference(*op, {execute(ops::abs, Arrays{x}, {}, abstract(x), Executor())}, attributes);
           check(*op, {x}, attributes, [&, dtype = dtype](std::size_t i, double reference) {
             const double scale = dtype == float32 ? magnitude.data<float>()[i] : magnitude.data<double>()[i];
             return count * 0x1p-52 * scale + (dtype == float32 ? 0x1p-23 * std::abs(reference) : 0.0);
@@ -281,12 +313,14 @@ TEST_CASE("fast products agree with the reference") {
       }
       // The classical bound: (n + 1) roundings, relative to the product of magnitudes.
       Arrays magnitudes;
-      for (const Array& operand : operands) magnitudes.push_back(execute(ops::abs, Arrays{operand}, {}, abstract(operand), Executor()));
+      for (const Array& operand : operands)
+        magnitudes.push_back(execute(ops::abs, Arrays{operand}, {}, abstract(operand), Executor()));
       const Array bound = run_reference(ops::dot_general, magnitudes, dot);
       double depth = 1;
       for (const int axis : dot.lhs_contract) depth *= static_cast<double>(lhs[static_cast<std::size_t>(axis)]);
       check(ops::dot_general, operands, dot, [&, dtype = dtype](std::size_t i, double) {
-        return dtype == float32 ? (depth + 1) * 0x1p-24 * bound.data<float>()[i] : 2 * (depth + 1) * 0x1p-53 * bound.data<double>()[i];
+        return dtype == float32 ? (depth + 1) * 0x1p-24 * bound.data<float>()[i]
+                                : 2 * (depth + 1) * 0x1p-53 * bound.data<double>()[i];
       });
     }
   }
@@ -298,15 +332,31 @@ TEST_CASE("fast shape kernels move the same bytes as the reference") {
   for (const DType dtype : {bool_, float32, int64}) {
     const auto x = [&](const Shape& shape) { return random_array(shape, dtype, 8); };
     const auto filler = random_array({}, dtype, 9);
-    const std::vector<std::pair<Shape, InlineVector<int, max_rank>>> transposes{
-        {{2, 3}, {1, 0}},          {{1, 5}, {1, 0}},       {{2, 3, 4}, {2, 0, 1}},       {{2, 3, 4}, {0, 2, 1}},
-        {{2, 1, 3, 2}, {3, 1, 0, 2}}, {{0, 3}, {1, 0}},    {{2, 3, 4}, {1, 0, 2}},       {{1, 1, 1}, {2, 1, 0}},
-        {{301, 207}, {1, 0}},      {{33, 40, 51}, {2, 0, 1}}, {{20, 3, 40, 13}, {0, 2, 1, 3}}};
+    const std::vector<std::pair<Shape, InlineVector<int, max_rank>>> transposes{{{2, 3}, {1, 0}},
+                                                                                {{1, 5}, {1, 0}},
+                                                                                {{2, 3, 4}, {2, 0, 1}},
+                                                                                {{2, 3, 4}, {0, 2, 1}},
+                                                                                {{2, 1, 3, 2}, {3, 1, 0, 2}},
+                                                                                {{0, 3}, {1, 0}},
+                                                                                {{2, 3, 4}, {1, 0, 2}},
+                                                                                {{1, 1, 1}, {2, 1, 0}},
+                                                                                {{301, 207}, {1, 0}},
+                                                                                {{33, 40, 51}, {2, 0, 1}},
+                                                                                {{20, 3, 40, 13}, {0, 2, 1, 3}}};
     for (const auto& [shape, permutation] : transposes) check(ops::transpose, {x(shape)}, attr::Transpose{permutation});
 
-    const std::vector<std::pair<Shape, Shape>> broadcasts{
-        {{}, {}},         {{}, {3}},          {{1}, {5}},           {{3}, {2, 3}},     {{2, 1}, {2, 3}},         {{2, 1, 3}, {4, 2, 5, 3}},
-        {{1}, {0}},       {{1, 2}, {0, 2}},   {{}, {50001}},        {{257}, {200, 257}}, {{200, 1}, {200, 257}}, {{3, 1, 50}, {3, 400, 50}}};
+    const std::vector<std::pair<Shape, Shape>> broadcasts{{{}, {}},
+                                                          {{}, {3}},
+                                                          {{1}, {5}},
+                                                          {{3}, {2, 3}},
+                                                          {{2, 1}, {2, 3}},
+                                                          {{2, 1, 3}, {4, 2, 5, 3}},
+                                                          {{1}, {0}},
+                                                          {{1, 2}, {0, 2}},
+                                                          {{}, {50001}},
+                                                          {{257}, {200, 257}},
+                                                          {{200, 1}, {200, 257}},
+                                                          {{3, 1, 50}, {3, 400, 50}}};
     for (const auto& [from, to] : broadcasts) check(ops::broadcast_to, {x(from)}, attr::NewShape{to});
 
     struct Cut {
@@ -355,7 +405,8 @@ TEST_CASE("an op that shares its operand's buffer has the bytes of its reference
       Op copying = *op;
       copying.shares_operand = false;
       const Abstract result{{6}, float32};
-      CHECK(identical(execute(copying, Arrays{x}, {}, result, Executor()), execute(*op, Arrays{x}, {}, result, Executor())));
+      CHECK(identical(execute(copying, Arrays{x}, {}, result, Executor()),
+                      execute(*op, Arrays{x}, {}, result, Executor())));
     }
   }
 }

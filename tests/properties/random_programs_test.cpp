@@ -25,7 +25,9 @@ class Dice {
  public:
   explicit Dice(unsigned seed) : generator_(seed) {}
   int below(int limit) { return static_cast<int>(generator_() % static_cast<unsigned>(limit)); }
-  const Array& one_of(const Arrays& arrays) { return arrays[static_cast<std::size_t>(below(static_cast<int>(arrays.size())))]; }
+  const Array& one_of(const Arrays& arrays) {
+    return arrays[static_cast<std::size_t>(below(static_cast<int>(arrays.size())))];
+  }
 
  private:
   std::mt19937 generator_;
@@ -88,7 +90,9 @@ Array product(Dice& dice, const Array& a, const Array& b) {
       }
     }
   }
-  return a.rank() > 0 && a.rank() <= 3 && dice.below(2) == 0 ? tanh(dot_general(a, a, {.lhs_contract = {0}, .rhs_contract = {0}})) : a;
+  return a.rank() > 0 && a.rank() <= 3 && dice.below(2) == 0
+             ? tanh(dot_general(a, a, {.lhs_contract = {0}, .rhs_contract = {0}}))
+             : a;
 }
 
 Array moved(Dice& dice, const Array& x) {
@@ -118,7 +122,9 @@ Function program_of(unsigned seed) {
       switch (dice.below(6)) {
         case 0: values.push_back(unary(dice, a)); break;
         case 1:
-        case 2: values.push_back(broadcast(a.shape(), b.shape()) ? binary(dice, a, b) : binary(dice, a, mean(b))); break;
+        case 2:
+          values.push_back(broadcast(a.shape(), b.shape()) ? binary(dice, a, b) : binary(dice, a, mean(b)));
+          break;
         case 3: values.push_back(reduction(dice, a)); break;
         case 4: values.push_back(product(dice, a, b)); break;
         default: values.push_back(moved(dice, a));

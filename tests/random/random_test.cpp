@@ -200,9 +200,8 @@ TEST_CASE("arguments out of range are refused") {
         "[random::bernoulli] A probability lies in [0, 1].\n  got: 1.5");
   CHECK_THROWS_AS((void)random::bernoulli(key, -0.1, {2}), ValueError);
   CHECK_THROWS_AS((void)random::bernoulli(key, std::nan(""), {2}), ValueError);
-  CHECK(text_of<ShapeError>([&] {
-          (void)random::uniform(key, {2, -1});
-        }) == "[random] An extent is negative.\n  got: (2, -1)");
+  CHECK(text_of<ShapeError>([&] { (void)random::uniform(key, {2, -1}); }) ==
+        "[random] An extent is negative.\n  got: (2, -1)");
   CHECK(text_of<DTypeError>([&] { (void)random::normal(key, {2}, int32); }) ==
         "[random] The numbers drawn are floating-point.\n  got: int32\n  expected: float32 or float64");
   CHECK(text_of<ValueError>([&] { (void)random::uniform(key, {2}, float32, 0.0, 1e39); }) ==

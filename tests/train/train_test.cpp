@@ -26,12 +26,14 @@ const Tree params = {{"bias", Array{1.0}}, {"kernel", Array{{2.0}, {3.0}}}};
 }
 
 TEST_CASE("create begins at step 0 with the optimizer's first state") {
-  const TrainState state = TrainState::create(nn::Dense{.features = 1}, params, {{"mean", Array(1.0)}}, optim::sgd(0.5, {.momentum = 0.9}));
+  const TrainState state =
+      TrainState::create(nn::Dense{.features = 1}, params, {{"mean", Array(1.0)}}, optim::sgd(0.5, {.momentum = 0.9}));
   CHECK(describe(state.step) == "int32[]");
   CHECK(state.step.item<int>() == 0);
   CHECK(identical(state.params, params));
   CHECK(tree::shapes(state.opt_state, 1000) == "{'0': {'trace': {'bias': (1,), 'kernel': (2, 1)}}, '1': {}}");
-  CHECK(tree::shapes(state.variables(), 1000) == "{'batch_stats': {'mean': ()}, 'params': {'bias': (1,), 'kernel': (2, 1)}}");
+  CHECK(tree::shapes(state.variables(), 1000) ==
+        "{'batch_stats': {'mean': ()}, 'params': {'bias': (1,), 'kernel': (2, 1)}}");
   const TrainState plain = TrainState::create(nn::Dense{.features = 1}, params, optim::sgd(0.5));
   CHECK(plain.batch_stats.empty());
   CHECK(plain.variables().keys() == std::vector<std::string>{"params"});
@@ -39,7 +41,8 @@ TEST_CASE("create begins at step 0 with the optimizer's first state") {
 }
 
 TEST_CASE("apply_gradients moves the parameters and counts the step") {
-  const TrainState state = TrainState::create(nn::Dense{.features = 1}, params, {{"mean", Array(1.0)}}, optim::sgd(0.5, {.momentum = 0.5}));
+  const TrainState state =
+      TrainState::create(nn::Dense{.features = 1}, params, {{"mean", Array(1.0)}}, optim::sgd(0.5, {.momentum = 0.5}));
   const Tree grads = {{"bias", Array{2.0}}, {"kernel", Array{{4.0}, {0.0}}}};
   const TrainState next = state.apply_gradients(grads);
   CHECK(next.step.item<int>() == 1);
@@ -61,7 +64,8 @@ TEST_CASE("apply_gradients moves the parameters and counts the step") {
 }
 
 TEST_CASE("replace changes what it names") {
-  const TrainState state = TrainState::create(nn::Dense{.features = 1}, params, {{"mean", Array(1.0)}}, optim::sgd(0.5));
+  const TrainState state =
+      TrainState::create(nn::Dense{.features = 1}, params, {{"mean", Array(1.0)}}, optim::sgd(0.5));
   const TrainState other = state.replace({.step = Array(7), .batch_stats = Tree{{"mean", Array(2.0)}}});
   CHECK(other.step.item<int>() == 7);
   CHECK(other.batch_stats["mean"].array().item<float>() == 2.0F);
@@ -70,7 +74,8 @@ TEST_CASE("replace changes what it names") {
   CHECK(other.tx == state.tx);
   CHECK(state.batch_stats["mean"].array().item<float>() == 1.0F);
   CHECK(state.replace({.batch_stats = Tree()}).batch_stats.empty());
-  CHECK(identical(state.replace({.params = Tree{{"w", Array(1.0)}}, .opt_state = Tree()}).params, Tree{{"w", Array(1.0)}}));
+  CHECK(identical(state.replace({.params = Tree{{"w", Array(1.0)}}, .opt_state = Tree()}).params,
+                  Tree{{"w", Array(1.0)}}));
 }
 
 TEST_CASE("a compiled step keeps one program over many steps") {
@@ -82,7 +87,8 @@ TEST_CASE("a compiled step keeps one program over many steps") {
   CHECK(step.trace_count() == 1);
 }
 
-// ---- metrics --------------------------------------------------------------------------------------------------------------
+// ---- metrics
+// --------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("accuracy counts rows whose largest logit is at the label") {
   const Array logits{{0.1, 0.9, 0.0}, {2.0, 1.0, 0.0}, {0.0, 0.0, 1.0}, {0.5, 0.5, 0.0}};
@@ -123,7 +129,8 @@ TEST_CASE("correct predictions add up exactly where float32 means would not") {
   CHECK(total.total == 16777217.0);
 }
 
-// ---- progress -------------------------------------------------------------------------------------------------------------
+// ---- progress
+// -------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("Progress is silent on what is no terminal") {
   std::FILE* file = std::tmpfile();

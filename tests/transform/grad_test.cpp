@@ -127,7 +127,8 @@ TEST_CASE("values can be read, printed and branched on under grad") {
   CHECK(number(grad(f)(Array(-3.0))) == -1.0F);
   // In second derivatives too.
   CHECK(number(grad(grad(f))(Array(3.0))) == 2.0F);
-  CHECK(number(grad([](const Array& x) { return x * x.item<double>(); })(Array(3.0))) == 3.0F);  // a number read is a constant
+  CHECK(number(grad([](const Array& x) { return x * x.item<double>(); })(Array(3.0))) ==
+        3.0F);  // a number read is a constant
 }
 
 TEST_CASE("grad inside grad over captured outer variables") {
@@ -185,7 +186,8 @@ TEST_CASE("integers have no gradients, and the path says which") {
         "  got: int32[2]\n"
         "  hint: pass it as an argument that is not differentiated");
   const auto g = [](const Array& x, const Params& p) { return sum(p.w * x); };
-  CHECK(error_of<DTypeError>([&] { return grad(g, argnums<0, 1>)(Array(1.0), Params{.w = Array(1.0), .b = Array(true)}); }) ==
+  CHECK(error_of<DTypeError>(
+            [&] { return grad(g, argnums<0, 1>)(Array(1.0), Params{.w = Array(1.0), .b = Array(true)}); }) ==
         "[grad] Only floating-point Arrays have gradients.\n"
         "  at: argument 1/b\n"
         "  got: bool[]\n"
@@ -201,7 +203,8 @@ TEST_CASE("an exception leaves nothing behind") {
   CHECK(number(grad(f)(Array(0.5))) == 1.0F);
 }
 
-// ---- vjp ------------------------------------------------------------------------------------------------------------------
+// ---- vjp
+// ------------------------------------------------------------------------------------------------------------------
 
 TEST_CASE("vjp pulls any cotangent back, any number of times") {
   const auto f = [](const Array& x, const Array& y) { return Params{.w = x * y, .b = sum(x)}; };
@@ -240,14 +243,15 @@ TEST_CASE("cotangents must look like the result") {
         "  expected: float32[]");
 }
 
-// ---- custom_vjp -----------------------------------------------------------------------------------------------------------
+// ---- custom_vjp
+// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
 /// sin with a gradient that is ten times too large, so that one sees which rule ran.
-const auto loud_sin = custom_vjp([](const Array& x) { return sin(x); },
-                                 [](const Array& x) { return std::pair{sin(x), x}; },
-                                 [](const Array& x, const Array& ct) { return 10 * ct * cos(x); });
+const auto loud_sin =
+    custom_vjp([](const Array& x) { return sin(x); }, [](const Array& x) { return std::pair{sin(x), x}; },
+               [](const Array& x, const Array& ct) { return 10 * ct * cos(x); });
 
 /// The identity with a clipped gradient.
 const auto clipped = custom_vjp([](const Array& x) { return x; }, [](const Array& x) { return std::pair{x, Tree()}; },
@@ -289,16 +293,16 @@ TEST_CASE("a custom_vjp identity does not touch other uses of its argument") {
 }
 
 TEST_CASE("custom_vjp with several arguments and outputs, some of them unused") {
-  const auto sincos = custom_vjp(
-      [](const Array& x, const Tree& scale) { return std::vector{sin(x) * scale["s"].array(), cos(x)}; },
-      [](const Array& x, const Tree& scale) {
-        return std::pair{std::vector{sin(x) * scale["s"].array(), cos(x)}, std::tuple{x, scale}};
-      },
-      [](const std::tuple<Array, Tree>& saved, const std::vector<Array>& ct) {
-        const auto& [x, scale] = saved;
-        const Array s = scale["s"];
-        return std::tuple{2 * (ct[0] * s * cos(x) - ct[1] * sin(x)), Tree{{"s", ct[0] * sin(x)}}};
-      });
+  const auto sincos =
+      custom_vjp([](const Array& x, const Tree& scale) { return std::vector{sin(x) * scale["s"].array(), cos(x)}; },
+                 [](const Array& x, const Tree& scale) {
+                   return std::pair{std::vector{sin(x) * scale["s"].array(), cos(x)}, std::tuple{x, scale}};
+                 },
+                 [](const std::tuple<Array, Tree>& saved, const std::vector<Array>& ct) {
+                   const auto& [x, scale] = saved;
+                   const Array s = scale["s"];
+                   return std::tuple{2 * (ct[0] * s * cos(x) - ct[1] * sin(x)), Tree{{"s", ct[0] * sin(x)}}};
+                 });
   const Array x(0.5);
   const Tree scale = {{"s", Array(3.0)}};
   const auto both = [&](const Array& y, const Tree& s) {
@@ -330,7 +334,8 @@ TEST_CASE("custom_vjp may capture outer tracers, and is not used where nothing v
   };
   CHECK(number(grad(f)(Array(2.0))) == 6.0F);
   CHECK(number(grad(f)(Array(5.0))) == 15.0F);
-  CHECK(number(grad([&](const Array& x) { return x * loud_sin(Array(0.5)); })(Array(1.0))) == doctest::Approx(std::sin(0.5)));
+  CHECK(number(grad([&](const Array& x) { return x * loud_sin(Array(0.5)); })(Array(1.0))) ==
+        doctest::Approx(std::sin(0.5)));
 }
 
 TEST_CASE("a backward function must give one cotangent per argument, of its shape") {
@@ -341,8 +346,9 @@ TEST_CASE("a backward function must give one cotangent per argument, of its shap
         "[custom_vjp] The backward function gave another number of cotangents than there are arguments.\n"
         "  got: 1 Arrays\n"
         "  expected: 2");
-  const auto misshapen = custom_vjp([](const Array& x) { return sum(x); }, [](const Array& x) { return std::pair{sum(x), Tree()}; },
-                                    [](const Tree&, const Array& ct) { return ct; });
+  const auto misshapen =
+      custom_vjp([](const Array& x) { return sum(x); }, [](const Array& x) { return std::pair{sum(x), Tree()}; },
+                 [](const Tree&, const Array& ct) { return ct; });
   CHECK(error_of<ShapeError>([&] { return grad(misshapen)(zeros({2})); }) ==
         "[grad] The gradient rule of a custom_vjp function gave a cotangent unlike its operand.\n"
         "  got: float32[]\n"
@@ -374,7 +380,8 @@ TEST_CASE("one jitted custom_vjp serves several threads") {
   CHECK(good == std::vector<int>(4, 20));
 }
 
-// ---- long programs --------------------------------------------------------------------------------------------------------
+// ---- long programs
+// --------------------------------------------------------------------------------------------------------
 
 TEST_CASE("ten thousand chained ops: eager, grad, jit, grad of jit, second derivatives") {
   constexpr int count = 10000;
@@ -391,7 +398,8 @@ TEST_CASE("ten thousand chained ops: eager, grad, jit, grad of jit, second deriv
   CHECK(compiled.program().size() == 2 * count);
   CHECK(number(grad(compiled)(Array(1.0))) == doctest::Approx(expected).epsilon(1e-3));
   CHECK(number(jit(grad(chain))(Array(1.0))) == doctest::Approx(expected).epsilon(1e-3));
-  CHECK(number(grad(grad([&](const Array& x) { return x * chain(x); }))(Array(1.0))) == doctest::Approx(2 * expected).epsilon(1e-3));
+  CHECK(number(grad(grad([&](const Array& x) { return x * chain(x); }))(Array(1.0))) ==
+        doctest::Approx(2 * expected).epsilon(1e-3));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   CHECK(seconds.count() < 20.0);  // linear; a quadratic walk takes minutes
 }

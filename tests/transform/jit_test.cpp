@@ -51,16 +51,18 @@ TEST_CASE("a compiled function computes what the function does, and runs it once
 }
 
 TEST_CASE("shapes, dtypes, structure and static values make another program each") {
-  const auto f = jit([](const Tree& tree, const std::vector<Array>& list, const std::optional<Array>& maybe, int k, bool flag) {
-    Array total = flag ? Array(1.0) : Array(2.0);
-    for (const Array& leaf : tree.leaves()) total = total + sum(leaf) * k;
-    for (const Array& element : list) total = total + sum(element);
-    return maybe ? total + *maybe : total;
-  });
+  const auto f =
+      jit([](const Tree& tree, const std::vector<Array>& list, const std::optional<Array>& maybe, int k, bool flag) {
+        Array total = flag ? Array(1.0) : Array(2.0);
+        for (const Array& leaf : tree.leaves()) total = total + sum(leaf) * k;
+        for (const Array& element : list) total = total + sum(element);
+        return maybe ? total + *maybe : total;
+      });
   const Tree tree = {{"a", Array{1.0, 2.0}}};
   const std::vector<Array> list = {Array(1.0)};
   std::size_t traces = 0;
-  const auto traced_anew = [&](const Tree& t, const std::vector<Array>& l, const std::optional<Array>& m, int k, bool flag) {
+  const auto traced_anew = [&](const Tree& t, const std::vector<Array>& l, const std::optional<Array>& m, int k,
+                               bool flag) {
     (void)f(t, l, m, k, flag);
     return f.trace_count() != std::exchange(traces, f.trace_count());
   };
@@ -72,7 +74,8 @@ TEST_CASE("shapes, dtypes, structure and static values make another program each
   CHECK(traced_anew(Tree{{"a", Array({1.0, 2.0}, float64)}}, list, {}, 1, true));
   CHECK(f.retrace_reasons() == std::vector<std::string>{"argument 0/a: float32[3] -> float64[2]"});
   CHECK(traced_anew(Tree{{"b", Array{1.0, 2.0}}}, list, {}, 1, true));
-  CHECK(f.retrace_reasons() == std::vector<std::string>{"argument 0/a: present -> absent", "argument 0/b: absent -> present"});
+  CHECK(f.retrace_reasons() ==
+        std::vector<std::string>{"argument 0/a: present -> absent", "argument 0/b: absent -> present"});
   CHECK(traced_anew(Tree{{"b", {{"c", Array{1.0, 2.0}}}}}, list, {}, 1, true));
   CHECK(f.retrace_reasons() == std::vector<std::string>{"argument 0/b: an Array -> a dictionary"});
   CHECK(traced_anew(Tree{{"b", {{"c", Array{1.0, 2.0}}}}}, {Array(1.0), Array(2.0)}, {}, 1, true));
@@ -80,7 +83,8 @@ TEST_CASE("shapes, dtypes, structure and static values make another program each
   CHECK(traced_anew(Tree{{"b", {{"c", Array{1.0, 2.0}}}}}, {Array(1.0), Array(2.0)}, Array(1.0), 1, true));
   CHECK(f.retrace_reasons() == std::vector<std::string>{"argument 2: absent -> present"});
   CHECK(traced_anew(Tree{{"b", {{"c", Array{1.0, 2.0}}}}}, {Array(1.0), Array(2.0)}, Array(1.0), 2, false));
-  CHECK(f.retrace_reasons() == std::vector<std::string>{"argument 3: a static value changed", "argument 4: a static value changed"});
+  CHECK(f.retrace_reasons() ==
+        std::vector<std::string>{"argument 3: a static value changed", "argument 4: a static value changed"});
   // Everything that was seen before is still there.
   CHECK(!traced_anew(tree, list, {}, 1, true));
   CHECK(traces == 8);
@@ -108,32 +112,38 @@ TEST_CASE("a struct's static fields are part of the signature, by value") {
 
 TEST_CASE("a retrace names the argument as the type of a struct, and tells its listener") {
   std::vector<std::vector<std::string>> heard;
-  const auto step = jit([](const State& s, const Batch& b) { return State{.w = s.w + sum(b.image), .step = s.step + 1}; },
-                        {.on_retrace = [&](const std::vector<std::string>& reasons) { heard.push_back(reasons); }});
+  const auto step =
+      jit([](const State& s, const Batch& b) { return State{.w = s.w + sum(b.image), .step = s.step + 1}; },
+          {.on_retrace = [&](const std::vector<std::string>& reasons) { heard.push_back(reasons); }});
   const State state{.w = Array(0.0), .step = Array(0)};
   (void)step(state, Batch{.image = zeros({256, 28, 28, 1}), .label = zeros({256}, int32)});
   CHECK(heard.empty());
   (void)step(state, Batch{.image = zeros({96, 28, 28, 1}), .label = zeros({96}, int32)});
   REQUIRE(heard.size() == 1);
-  CHECK(heard[0] == std::vector<std::string>{"batch/image: float32[256,28,28,1] -> float32[96,28,28,1]", "batch/label: int32[256] -> int32[96]"});
+  CHECK(heard[0] == std::vector<std::string>{"batch/image: float32[256,28,28,1] -> float32[96,28,28,1]",
+                                             "batch/label: int32[256] -> int32[96]"});
   CHECK(step.retrace_reasons() == heard[0]);
 }
 
 TEST_CASE("a listener may forbid the retrace") {
-  const auto f = jit([](const Array& x) { return x * 2; },
-                     {.on_retrace = [](const std::vector<std::string>& reasons) { throw std::runtime_error(reasons[0]); }});
+  const auto f =
+      jit([](const Array& x) { return x * 2; },
+          {.on_retrace = [](const std::vector<std::string>& reasons) { throw std::runtime_error(reasons[0]); }});
   CHECK(number(f(Array(1.0))) == 2.0F);
   CHECK_THROWS_WITH_AS((void)f(zeros({2})), "argument 0: float32[] -> float32[2]", std::runtime_error);
   CHECK(f.trace_count() == 1);
   CHECK(number(f(Array(2.0))) == 4.0F);
 }
 
-// ---- the carry check ----------------------------------------------------------------------------------------------------
+// ---- the carry check
+// ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("a state must come back as it went in") {
   const State state{.w = zeros({2}), .step = Array(0)};
-  const std::string head = "[jit] The state comes out of the step with another structure, shape or dtype than it went in.\n  got: \n";
-  const std::string hint = "\n  hint: a step must give back what it takes; .carry_check = false allows this one to differ";
+  const std::string head =
+      "[jit] The state comes out of the step with another structure, shape or dtype than it went in.\n  got:\n";
+  const std::string hint =
+      "\n  hint: a step must give back what it takes; .carry_check = false allows this one to differ";
   const auto broken = [](State s, const Array& x) {
     s.w = concatenate({s.w, s.w});
     s.step = s.step + 1.0;
@@ -154,7 +164,8 @@ TEST_CASE("a state must come back as it went in") {
 }
 
 TEST_CASE("the carry check looks into Trees and static fields") {
-  const TrainState state = TrainState::create(nn::Dense{.features = 1}, {{"kernel", zeros({2, 1})}}, {{"mean", zeros({3})}}, optim::sgd(0.1));
+  const TrainState state = TrainState::create(nn::Dense{.features = 1}, {{"kernel", zeros({2, 1})}},
+                                              {{"mean", zeros({3})}}, optim::sgd(0.1));
   const auto text = error_of<CarryError>([&] {
     return jit([](TrainState s) {
       s.batch_stats = Tree{{"mean", zeros({1, 3})}, {"var", zeros({3})}};
@@ -164,18 +175,20 @@ TEST_CASE("the carry check looks into Trees and static fields") {
   });
   CHECK(text ==
         "[jit] The state comes out of the step with another structure, shape or dtype than it went in.\n"
-        "  got: \n"
+        "  got:\n"
         "    train_state/batch_stats/mean: float32[3] -> float32[1,3]\n"
         "    train_state/batch_stats/var: absent -> present\n"
         "    train_state/model: a static value changed\n"
         "  hint: a step must give back what it takes; .carry_check = false allows this one to differ");
 }
 
-// ---- what jit refuses ---------------------------------------------------------------------------------------------------
+// ---- what jit refuses
+// ---------------------------------------------------------------------------------------------------
 
 TEST_CASE("control flow on traced values is a clear error") {
   const std::string hint =
-      "\n  hint: inside jit only shapes and dtypes are known: use where instead of if, return what you want to print, or pass "
+      "\n  hint: inside jit only shapes and dtypes are known: use where instead of if, return what you want to print, "
+      "or pass "
       "what decides the control flow as a plain argument";
   CHECK(error_of<TraceError>([&] { return jit([](const Array& x) { return sum(x) > 0 ? x : -x; })(zeros({2})); }) ==
         "[jit] The value of a traced Array was asked for.\n  got: bool[]" + hint);
@@ -221,7 +234,8 @@ TEST_CASE("a throwing trace leaves no entry, and the next call works") {
   });
   CHECK_THROWS_WITH_AS((void)f(Array(3.0)), "once", std::runtime_error);
   CHECK(f.trace_count() == 0);
-  CHECK(error_of<ValueError>([&] { return f.program(); }) == "[jit] The function has not been traced yet.\n  hint: call it first");
+  CHECK(error_of<ValueError>([&] { return f.program(); }) ==
+        "[jit] The function has not been traced yet.\n  hint: call it first");
   CHECK(number(f(Array(3.0))) == 6.0F);
   CHECK(f.trace_count() == 1);
 }
@@ -248,7 +262,8 @@ TEST_CASE("arguments that are moved in are consumed on success only") {
   CHECK(constant.w.defined());
 }
 
-// ---- composition --------------------------------------------------------------------------------------------------------
+// ---- composition
+// --------------------------------------------------------------------------------------------------------
 
 TEST_CASE("jit inside jit is inlined") {
   const auto inner = jit([](const Array& x) { return x * 2 + 1; });
@@ -307,7 +322,8 @@ TEST_CASE("an argument may come back unchanged, twice, or be a constant") {
 }
 
 TEST_CASE("keys are values: a compiled step draws anew for every key") {
-  const auto f = jit([](const Array& key, const Array& step) { return random::uniform(random::fold_in(key, step), {3}); });
+  const auto f =
+      jit([](const Array& key, const Array& step) { return random::uniform(random::fold_in(key, step), {3}); });
   const Array key = random::key(0);
   CHECK(identical(f(key, Array(1)), random::uniform(random::fold_in(key, 1), {3})));
   CHECK(identical(f(key, Array(2)), random::uniform(random::fold_in(key, 2), {3})));
@@ -333,7 +349,8 @@ TEST_CASE("calls from several threads agree, and keep one program per signature"
   CHECK(f.trace_count() == 3);
 }
 
-// ---- programs -----------------------------------------------------------------------------------------------------------
+// ---- programs
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("programs print one node per line") {
   const Program program = make_program(

@@ -12,7 +12,8 @@ using support::error_of;
 
 namespace {
 
-const Program good = make_program([](const Array& x, const Array& y) { return x * y + x; }, Array{1.0, 2.0}, Array{1.0, 2.0});
+const Program good =
+    make_program([](const Array& x, const Array& y) { return x * y + x; }, Array{1.0, 2.0}, Array{1.0, 2.0});
 
 template <class Change>
 std::string verdict(const Change& change) {

@@ -56,8 +56,8 @@ TEST_CASE("leaves and paths, in order") {
   std::vector<float> values;
   for (const Array& leaf : leaves) values.push_back(leaf.item<float>());
   CHECK(values == std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, 9});
-  CHECK(pytree::paths(sample) == std::vector<std::string>{"layers/0/w", "layers/1/w", "named/a", "named/b", "maybe", "tuple/0",
-                                                          "tuple/2/x/y", "pair/0", "pair/1"});
+  CHECK(pytree::paths(sample) == std::vector<std::string>{"layers/0/w", "layers/1/w", "named/a", "named/b", "maybe",
+                                                          "tuple/0", "tuple/2/x/y", "pair/0", "pair/1"});
   CHECK(pytree::paths(sample, "state")[0] == "state/layers/0/w");
   CHECK(pytree::paths(Array(1.0)) == std::vector<std::string>{""});
   CHECK(pytree::paths(Array(1.0), "x") == std::vector<std::string>{"x"});
@@ -95,8 +95,9 @@ TEST_CASE("signatures compare structure, shapes, dtypes and static values") {
   other.label = "other";
   CHECK(!pytree::same_signature(sample, other));
   CHECK(pytree::differences(sample, other, "outer") ==
-        std::vector<std::string>{"outer/layers/0/w: float32[] -> float32[2]", "outer/layers/1/count: a static value changed",
-                                 "outer/named: other keys", "outer/maybe: present -> absent", "outer/tuple/1: a static value changed",
+        std::vector<std::string>{"outer/layers/0/w: float32[] -> float32[2]",
+                                 "outer/layers/1/count: a static value changed", "outer/named: other keys",
+                                 "outer/maybe: present -> absent", "outer/tuple/1: a static value changed",
                                  "outer/tuple/2/empty: present -> absent", "outer/tuple/2/x/y: float32[] -> int32[]",
                                  "outer/tuple/2/x/z: absent -> present", "outer/label: a static value changed"});
   other = sample;
@@ -129,7 +130,8 @@ TEST_CASE("types local to a function are pytrees too") {
     Array key;
     Tree ema;
   };
-  const TrainState state = TrainState::create([](const Array& x) { return x; }, {{"w", Array(1.0)}}, optim::sgd(0.1, {.momentum = 0.9}));
+  const TrainState state =
+      TrainState::create([](const Array& x) { return x; }, {{"w", Array(1.0)}}, optim::sgd(0.1, {.momentum = 0.9}));
   CHECK(pytree::paths(Run{state, Array(2.0), {{"w", Array(3.0)}}}) ==
         std::vector<std::string>{"train/step", "train/params/w", "train/opt_state/0/trace/w", "key", "ema/w"});
 }

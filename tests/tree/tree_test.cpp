@@ -16,7 +16,8 @@ using support::error_of;
 namespace {
 
 const Array one(1.0), two(2.0), row{1.0, 2.0, 3.0};
-const Tree params = {{"Dense_0", {{"kernel", zeros({3, 4})}, {"bias", zeros({4})}}}, {"Dense_1", {{"kernel", zeros({4, 1})}}}};
+const Tree params = {{"Dense_0", {{"kernel", zeros({3, 4})}, {"bias", zeros({4})}}},
+                     {"Dense_1", {{"kernel", zeros({4, 1})}}}};
 
 }  // namespace
 
@@ -78,8 +79,10 @@ TEST_CASE("lookups that fail name the path and what is there") {
         "  at: Dense_0/bias\n"
         "  got: an Array float32[4]\n"
         "  expected: the path Dense_0/bias/x");
-  CHECK(error_of<StructureError>([] { return Tree()["a"]; }) == "[Tree] There is no entry 'a'.\n  got: an empty dictionary");
-  CHECK(error_of<StructureError>([] { return Tree(row)["a"]; }) == "[Tree] There is no entry 'a'.\n  got: an Array float32[3]");
+  CHECK(error_of<StructureError>([] { return Tree()["a"]; }) ==
+        "[Tree] There is no entry 'a'.\n  got: an empty dictionary");
+  CHECK(error_of<StructureError>([] { return Tree(row)["a"]; }) ==
+        "[Tree] There is no entry 'a'.\n  got: an Array float32[3]");
   CHECK(error_of<StructureError>([] { return params.array(); }) ==
         "[Tree] A dictionary was used as an Array.\n"
         "  got: keys Dense_0, Dense_1\n"
@@ -108,7 +111,8 @@ TEST_CASE("set makes a new tree that shares the rest") {
   CHECK(identical(params.at("Dense_0/bias").array(), zeros({4})));
   CHECK(identical(changed.at("Dense_0/bias").array(), ones({4})));
   CHECK(&changed["Dense_1"].entries() == &params["Dense_1"].entries());
-  CHECK(changed.at("Dense_0/kernel").array().data<float>().data() == params.at("Dense_0/kernel").array().data<float>().data());
+  CHECK(changed.at("Dense_0/kernel").array().data<float>().data() ==
+        params.at("Dense_0/kernel").array().data<float>().data());
   CHECK(tree::shapes(Tree().set("a/b/c", one).set("a/d", row)) == "{'a': {'b': {'c': ()}, 'd': (3,)}}");
   CHECK(tree::shapes(params.set("Dense_0", one)) == "{'Dense_0': (), 'Dense_1': {'kernel': (4, 1)}}");
   CHECK(identical(params.set("", one), Tree(one)));
@@ -214,7 +218,10 @@ TEST_CASE("structures compare without their Arrays, identical with them") {
 
 TEST_CASE("difference says where, one line per path") {
   CHECK(!tree::difference(params, params).has_value());
-  const Tree other = params.set("Dense_0/bias", ones({4})).set("Dense_0/kernel", zeros({4, 4})).set("Dense_2", {{"bias", row}}).erase("Dense_1");
+  const Tree other = params.set("Dense_0/bias", ones({4}))
+                         .set("Dense_0/kernel", zeros({4, 4}))
+                         .set("Dense_2", {{"bias", row}})
+                         .erase("Dense_1");
   CHECK(*tree::difference(params, other) ==
         "Dense_0/bias: float32[4] with other values\n"
         "Dense_0/kernel: float32[3,4] against float32[4,4]\n"
@@ -230,7 +237,8 @@ TEST_CASE("difference says where, one line per path") {
 }
 
 TEST_CASE("shapes print as in Flax's guides, broken where the width ends") {
-  const Tree variables = {{"params", params}, {"batch_stats", {{"BatchNorm_0", {{"mean", zeros({4})}, {"var", zeros({4})}}}}}};
+  const Tree variables = {{"params", params},
+                          {"batch_stats", {{"BatchNorm_0", {{"mean", zeros({4})}, {"var", zeros({4})}}}}}};
   CHECK(tree::shapes(variables, 1000) ==
         "{'batch_stats': {'BatchNorm_0': {'mean': (4,), 'var': (4,)}}, "
         "'params': {'Dense_0': {'bias': (4,), 'kernel': (3, 4)}, 'Dense_1': {'kernel': (4, 1)}}}");

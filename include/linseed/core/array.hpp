@@ -98,10 +98,14 @@ class Array {
   Array(T value, DType dtype) : Array(cast_from(&value, 1, Shape{}, dtype)) {}
 
   /// From nested braces: `Array{{1.0, 2.0}, {3.0, 4.0}}`. Throws ShapeError when rows differ in length.
-  template <Number T> Array(detail::Nested1<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
-  template <Number T> Array(detail::Nested2<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
-  template <Number T> Array(detail::Nested3<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
-  template <Number T> Array(detail::Nested4<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
+  template <Number T>
+  Array(detail::Nested1<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
+  template <Number T>
+  Array(detail::Nested2<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
+  template <Number T>
+  Array(detail::Nested3<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
+  template <Number T>
+  Array(detail::Nested4<T> list, DType dtype = detail::dtype_of_number<T>) : Array(nested<T>(list, dtype)) {}
 
   /// From an xtensor container or expression; an `xt::xarray` or `xt::xtensor` that is moved in is not copied.
   /// Needs <linseed/xtensor.hpp>.
@@ -195,7 +199,8 @@ class ArrayLike {
     requires(std::is_convertible_v<const T&, Array> && !std::is_same_v<T, Array> && !Number<T>)
   ArrayLike(const T& value) : array_(value) {}  // NOLINT
   template <Number T>
-  ArrayLike(T number) : number_(static_cast<double>(number)), kind_(detail::dtype_of_number<T>), is_number_(true) {}  // NOLINT
+  ArrayLike(T number)
+      : number_(static_cast<double>(number)), kind_(detail::dtype_of_number<T>), is_number_(true) {}  // NOLINT
 
   [[nodiscard]] bool is_number() const noexcept { return is_number_; }
   /// The Array itself, or the number as a scalar of its default dtype.

@@ -37,13 +37,34 @@ concept Number = std::same_as<T, bool> || std::integral<T> || std::floating_poin
 namespace detail {
 template <class T>
 struct dtype_of_impl {};
-template <> struct dtype_of_impl<bool> { static constexpr DType value = DType::bool_; };
-template <> struct dtype_of_impl<std::uint8_t> { static constexpr DType value = DType::uint8; };
-template <> struct dtype_of_impl<std::int32_t> { static constexpr DType value = DType::int32; };
-template <> struct dtype_of_impl<std::uint32_t> { static constexpr DType value = DType::uint32; };
-template <> struct dtype_of_impl<std::int64_t> { static constexpr DType value = DType::int64; };
-template <> struct dtype_of_impl<float> { static constexpr DType value = DType::float32; };
-template <> struct dtype_of_impl<double> { static constexpr DType value = DType::float64; };
+template <>
+struct dtype_of_impl<bool> {
+  static constexpr DType value = DType::bool_;
+};
+template <>
+struct dtype_of_impl<std::uint8_t> {
+  static constexpr DType value = DType::uint8;
+};
+template <>
+struct dtype_of_impl<std::int32_t> {
+  static constexpr DType value = DType::int32;
+};
+template <>
+struct dtype_of_impl<std::uint32_t> {
+  static constexpr DType value = DType::uint32;
+};
+template <>
+struct dtype_of_impl<std::int64_t> {
+  static constexpr DType value = DType::int64;
+};
+template <>
+struct dtype_of_impl<float> {
+  static constexpr DType value = DType::float32;
+};
+template <>
+struct dtype_of_impl<double> {
+  static constexpr DType value = DType::float64;
+};
 }  // namespace detail
 
 /// The dtype whose elements are `T`.

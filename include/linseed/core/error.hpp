@@ -40,18 +40,32 @@ class Error : public std::exception {
 };
 
 /// Shapes or axes that do not fit.
-struct ShapeError : Error { using Error::Error; };
+struct ShapeError : Error {
+  using Error::Error;
+};
 /// A dtype that the operation does not take.
-struct DTypeError : Error { using Error::Error; };
+struct DTypeError : Error {
+  using Error::Error;
+};
 /// An argument out of its range.
-struct ValueError : Error { using Error::Error; };
+struct ValueError : Error {
+  using Error::Error;
+};
 /// A tree without the asked-for path, or trees of different structure.
-struct StructureError : Error { using Error::Error; };
+struct StructureError : Error {
+  using Error::Error;
+};
 /// A traced value used where only a concrete one will do, or after its trace has ended.
-struct TraceError : Error { using Error::Error; };
+struct TraceError : Error {
+  using Error::Error;
+};
 /// A compiled step whose state comes out with another structure, shape or dtype than it went in.
-struct CarryError : StructureError { using StructureError::StructureError; };
+struct CarryError : StructureError {
+  using StructureError::StructureError;
+};
 /// A file that cannot be read or written, or does not hold what it should.
-struct FileError : Error { using Error::Error; };
+struct FileError : Error {
+  using Error::Error;
+};
 
 }  // namespace linseed

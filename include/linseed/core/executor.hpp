@@ -16,7 +16,9 @@ class Task {
     requires(!std::is_same_v<std::remove_cvref_t<Function>, Task>)
   Task(Function&& function) noexcept  // NOLINT: a parameter type
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(function)))),
-        call_([](void* object, std::int64_t index) { (*static_cast<std::remove_reference_t<Function>*>(object))(index); }) {}
+        call_([](void* object, std::int64_t index) {
+          (*static_cast<std::remove_reference_t<Function>*>(object))(index);
+        }) {}
   void operator()(std::int64_t index) const { call_(object_, index); }
 
  private:
@@ -35,8 +37,8 @@ class Executor {
 
   [[nodiscard]] int threads() const noexcept;
 
-  /// Calls `task(0) ... task(count - 1)`, each exactly once, in any order and on any of the threads, and returns when all
-  /// are done. `task` must not throw. Concurrent calls from several threads are allowed; nested calls run serially.
+  /// Calls `task(0) ... task(count - 1)`, each exactly once, in any order and on any of the threads, and returns when
+  /// all are done. `task` must not throw. Concurrent calls from several threads are allowed; nested calls run serially.
   void parallel_for(std::int64_t count, detail::Task task) const;
 
  private:

@@ -28,8 +28,10 @@ using AnythingAt = Anything;
 
 template <class T, class Indices>
 struct BracesTake;
+// clang-format off
 template <class T, std::size_t... I>
 struct BracesTake<T, std::index_sequence<I...>> : std::bool_constant<requires { T{AnythingAt<I>{}...}; }> {};
+// clang-format on
 
 template <class T, std::size_t N = max_fields>
 consteval std::size_t count_fields() {
@@ -62,30 +64,70 @@ inline constexpr std::size_t field_count = [] {
 template <class T>
 constexpr auto fields(T& object) {
   constexpr std::size_t n = field_count<std::remove_const_t<T>>;
-  // clang-format off
-  if constexpr (n == 0) return std::tie();
-  else if constexpr (n == 1) { auto& [a] = object; return std::tie(a); }
-  else if constexpr (n == 2) { auto& [a, b] = object; return std::tie(a, b); }
-  else if constexpr (n == 3) { auto& [a, b, c] = object; return std::tie(a, b, c); }
-  else if constexpr (n == 4) { auto& [a, b, c, d] = object; return std::tie(a, b, c, d); }
-  else if constexpr (n == 5) { auto& [a, b, c, d, e] = object; return std::tie(a, b, c, d, e); }
-  else if constexpr (n == 6) { auto& [a, b, c, d, e, f] = object; return std::tie(a, b, c, d, e, f); }
-  else if constexpr (n == 7) { auto& [a, b, c, d, e, f, g] = object; return std::tie(a, b, c, d, e, f, g); }
-  else if constexpr (n == 8) { auto& [a, b, c, d, e, f, g, h] = object; return std::tie(a, b, c, d, e, f, g, h); }
-  else if constexpr (n == 9) { auto& [a, b, c, d, e, f, g, h, i] = object; return std::tie(a, b, c, d, e, f, g, h, i); }
-  else if constexpr (n == 10) { auto& [a, b, c, d, e, f, g, h, i, j] = object; return std::tie(a, b, c, d, e, f, g, h, i, j); }
-  else if constexpr (n == 11) { auto& [a, b, c, d, e, f, g, h, i, j, k] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k); }
-  else if constexpr (n == 12) { auto& [a, b, c, d, e, f, g, h, i, j, k, l] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l); }
-  else if constexpr (n == 13) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m); }
-  else if constexpr (n == 14) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o); }
-  else if constexpr (n == 15) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p); }
-  else if constexpr (n == 16) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q); }
-  else if constexpr (n == 17) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r); }
-  else if constexpr (n == 18) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s); }
-  else if constexpr (n == 19) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t); }
-  else if constexpr (n == 20) { auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t, u] = object; return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t, u); }
-  else static_assert(n <= 20, "linseed reflects aggregates of at most 20 fields; group some of them in a struct");
-  // clang-format on
+  if constexpr (n == 0)
+    return std::tie();
+  else if constexpr (n == 1) {
+    auto& [a] = object;
+    return std::tie(a);
+  } else if constexpr (n == 2) {
+    auto& [a, b] = object;
+    return std::tie(a, b);
+  } else if constexpr (n == 3) {
+    auto& [a, b, c] = object;
+    return std::tie(a, b, c);
+  } else if constexpr (n == 4) {
+    auto& [a, b, c, d] = object;
+    return std::tie(a, b, c, d);
+  } else if constexpr (n == 5) {
+    auto& [a, b, c, d, e] = object;
+    return std::tie(a, b, c, d, e);
+  } else if constexpr (n == 6) {
+    auto& [a, b, c, d, e, f] = object;
+    return std::tie(a, b, c, d, e, f);
+  } else if constexpr (n == 7) {
+    auto& [a, b, c, d, e, f, g] = object;
+    return std::tie(a, b, c, d, e, f, g);
+  } else if constexpr (n == 8) {
+    auto& [a, b, c, d, e, f, g, h] = object;
+    return std::tie(a, b, c, d, e, f, g, h);
+  } else if constexpr (n == 9) {
+    auto& [a, b, c, d, e, f, g, h, i] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i);
+  } else if constexpr (n == 10) {
+    auto& [a, b, c, d, e, f, g, h, i, j] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j);
+  } else if constexpr (n == 11) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k);
+  } else if constexpr (n == 12) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l);
+  } else if constexpr (n == 13) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m);
+  } else if constexpr (n == 14) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o);
+  } else if constexpr (n == 15) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p);
+  } else if constexpr (n == 16) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q);
+  } else if constexpr (n == 17) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r);
+  } else if constexpr (n == 18) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s);
+  } else if constexpr (n == 19) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t);
+  } else if constexpr (n == 20) {
+    auto& [a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t, u] = object;
+    return std::tie(a, b, c, d, e, f, g, h, i, j, k, l, m, o, p, q, r, s, t, u);
+  } else
+    static_assert(n <= 20, "linseed reflects aggregates of at most 20 fields; group some of them in a struct");
 }
 
 namespace detail {
@@ -110,7 +152,8 @@ consteval std::string_view pretty_type() {
   return __PRETTY_FUNCTION__;
 }
 
-// "... unconstructed<T>.value.Type::field)..." or "...(& unconstructed<T>.value)->field": the identifier that ends the pointer's text.
+// "... unconstructed<T>.value.Type::field)..." or "...(& unconstructed<T>.value)->field": the identifier that ends the
+// pointer's text.
 consteval std::string_view last_identifier(std::string_view text) {
   const auto is_word = [](char c) {
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -125,7 +168,8 @@ consteval std::string_view last_identifier(std::string_view text) {
 
 template <class T, std::size_t... I>
 consteval auto names_of(std::index_sequence<I...>) {
-  constexpr auto pointers = std::apply([](auto&... field) { return std::tuple(&field...); }, fields(unconstructed<T>.value));
+  constexpr auto pointers =
+      std::apply([](auto&... field) { return std::tuple(&field...); }, fields(unconstructed<T>.value));
   return std::array<std::string_view, sizeof...(I)>{last_identifier(pretty_pointer<std::get<I>(pointers)>())...};
 }
 

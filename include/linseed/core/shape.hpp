@@ -51,8 +51,8 @@ class Axes {
  public:
   /// All axes.
   Axes() = default;
-  Axes(int axis) : axes_{axis}, all_(false) {}                              // NOLINT: sum(x, 0)
-  Axes(std::initializer_list<int> axes) : axes_(axes), all_(false) {}       // NOLINT: sum(x, {0, 1})
+  Axes(int axis) : axes_{axis}, all_(false) {}                                          // NOLINT: sum(x, 0)
+  Axes(std::initializer_list<int> axes) : axes_(axes), all_(false) {}                   // NOLINT: sum(x, {0, 1})
   Axes(const std::vector<int>& axes) : axes_(axes.begin(), axes.end()), all_(false) {}  // NOLINT
 
   [[nodiscard]] bool all() const noexcept { return all_; }

@@ -10,9 +10,9 @@
 #include <linseed/nn/scope.hpp>
 #include <linseed/ops/conv.hpp>
 
-// Layers are aggregates of hyper-parameters with flax.linen's names, defaults and formulas. Called with a scope they name
-// themselves ("Dense_0", or `name`) and keep their variables there. `dtype` is that of the computation: when it is left
-// open, what input and parameters promote to. `param_dtype` is that of the parameters.
+// Layers are aggregates of hyper-parameters with flax.linen's names, defaults and formulas. Called with a scope they
+// name themselves ("Dense_0", or `name`) and keep their variables there. `dtype` is that of the computation: when it is
+// left open, what input and parameters promote to. `param_dtype` is that of the parameters.
 
 namespace linseed::nn {
 
@@ -31,8 +31,8 @@ struct Dense {
 };
 
 /// Convolution of x [N, spatial..., in] (flax.linen.Conv; leading batch axes beyond one are merged, none is added).
-/// Params: kernel [spatial..., in / feature_group_count, features], bias [features]. Empty strides and dilations stand for
-/// ones. Throws ShapeError when ranks or channels do not fit.
+/// Params: kernel [spatial..., in / feature_group_count, features], bias [features]. Empty strides and dilations stand
+/// for ones. Throws ShapeError when ranks or channels do not fit.
 struct Conv {
   std::int64_t features = 0;
   Shape kernel_size = {};
@@ -51,13 +51,13 @@ struct Conv {
   [[nodiscard]] Array operator()(Scope& parent, const Array& x) const;
 };
 
-/// Batch normalization (flax.linen.BatchNorm; Ioffe and Szegedy 2015): normalizes over all axes but `axis`, by the batch's
-/// statistics, which also move the running ones: running = momentum * running + (1 - momentum) * batch. With
+/// Batch normalization (flax.linen.BatchNorm; Ioffe and Szegedy 2015): normalizes over all axes but `axis`, by the
+/// batch's statistics, which also move the running ones: running = momentum * running + (1 - momentum) * batch. With
 /// `use_running_average` it normalizes by the running ones and changes nothing.
 ///
-/// `use_running_average` is given here or at the call, exactly once; ValueError otherwise. The variance is biased (divided
-/// by the count), for the output and for the running one. `momentum` is the share that stays: PyTorch's is the other
-/// share. `mask` (broadcast to x, true = counts) leaves elements out of the statistics.
+/// `use_running_average` is given here or at the call, exactly once; ValueError otherwise. The variance is biased
+/// (divided by the count), for the output and for the running one. `momentum` is the share that stays: PyTorch's is the
+/// other share. `mask` (broadcast to x, true = counts) leaves elements out of the statistics.
 ///
 /// Params: scale, bias; batch_stats: mean, var (float32); each with the extents of `axis`. Throws
 /// ImmutableCollectionError when it would update statistics that apply was not told to return.
@@ -79,9 +79,9 @@ struct BatchNorm {
                                  const Array& mask = {}) const;
 };
 
-/// Zeroes elements with probability `rate` and scales the others by 1 / (1 - rate); the same mask along `broadcast_dims`
-/// (flax.linen.Dropout). `deterministic` (no dropping) is given here or at the call, exactly once. Draws from the stream
-/// `rng_collection`. Throws DTypeError for integers, ValueError for a rate outside [0, 1].
+/// Zeroes elements with probability `rate` and scales the others by 1 / (1 - rate); the same mask along
+/// `broadcast_dims` (flax.linen.Dropout). `deterministic` (no dropping) is given here or at the call, exactly once.
+/// Draws from the stream `rng_collection`. Throws DTypeError for integers, ValueError for a rate outside [0, 1].
 struct Dropout {
   double rate = 0.5;
   std::vector<int> broadcast_dims = {};
@@ -92,8 +92,8 @@ struct Dropout {
   [[nodiscard]] Array operator()(Scope& parent, const Array& x, std::optional<bool> deterministic_at_call = {}) const;
 };
 
-/// Calls its layers one after the other (flax.linen.Sequential). At the root the layers are named layers_0, layers_1, ...;
-/// inside another module they belong to that module, as in Flax. Throws ValueError when there are none.
+/// Calls its layers one after the other (flax.linen.Sequential). At the root the layers are named layers_0, layers_1,
+/// ...; inside another module they belong to that module, as in Flax. Throws ValueError when there are none.
 ///
 ///     nn::Sequential{{nn::Dense{.features = 4}, nn::relu, nn::Dense{.features = 1}}}
 struct Sequential {

@@ -88,9 +88,10 @@ inline constexpr bool is_module =
 
 }  // namespace detail
 
-/// Any module, held by value with its type erased: what TrainState and Sequential store. It is called like the module, with
-/// (scope, arguments...), and gives an Array. Also holds plain functions of one Array (`nn::relu`). Two Models are equal
-/// when their modules have the same type and equal fields; modules that cannot be compared are equal to their copies.
+/// Any module, held by value with its type erased: what TrainState and Sequential store. It is called like the module,
+/// with (scope, arguments...), and gives an Array. Also holds plain functions of one Array (`nn::relu`). Two Models are
+/// equal when their modules have the same type and equal fields; modules that cannot be compared are equal to their
+/// copies.
 class Model {
  public:
   Model() = default;

@@ -39,8 +39,8 @@ inline constexpr bool is_option = std::is_same_v<T, Mutable> || std::is_same_v<T
 
 }  // namespace detail
 
-/// Runs the module once and gives {its output, its variables}: collection -> module names -> variable name. `rngs` holds
-/// the key of the stream "params" and others that the module draws from.
+/// Runs the module once and gives {its output, its variables}: collection -> module names -> variable name. `rngs`
+/// holds the key of the stream "params" and others that the module draws from.
 template <class Module, class... Args>
 [[nodiscard]] auto init_with_output(const Module& module, Rngs rngs, const Args&... args) {
   detail::Call call({}, std::move(rngs), Mutable::all_except({"intermediates"}), /*initializing=*/true);
@@ -77,12 +77,14 @@ template <class Module, class... Args>
   return detail::run(call, module, args...);
 }
 
-/// {output, updates}: `updates` holds the collections that `filter` names, whole, with what the module changed. Keep it:
+/// {output, updates}: `updates` holds the collections that `filter` names, whole, with what the module changed. Keep
+/// it:
 ///
 ///     auto [logits, updates] = nn::apply(model, variables, nn::mutable_({"batch_stats"}), x, /*train=*/true);
 template <class Module, class... Args>
   requires(!(detail::is_option<Args> || ...))
-[[nodiscard]] auto apply(const Module& module, const Tree& variables, const Mutable& filter, const Rngs& rngs, const Args&... args) {
+[[nodiscard]] auto apply(const Module& module, const Tree& variables, const Mutable& filter, const Rngs& rngs,
+                         const Args&... args) {
   detail::Call call(variables, rngs, filter, /*initializing=*/false);
   auto output = detail::run(call, module, args...);
   return std::pair(std::move(output), call.mutable_collections());

@@ -18,15 +18,25 @@
 namespace linseed::nn {
 
 /// A variable that a module reads is not there.
-struct MissingVariableError : Error { using Error::Error; };
+struct MissingVariableError : Error {
+  using Error::Error;
+};
 /// A module writes to a collection that `apply` was not told to return.
-struct ImmutableCollectionError : Error { using Error::Error; };
+struct ImmutableCollectionError : Error {
+  using Error::Error;
+};
 /// Two things of one name in one module.
-struct NameInUseError : Error { using Error::Error; };
+struct NameInUseError : Error {
+  using Error::Error;
+};
 /// A parameter of another shape than the module would make.
-struct ParamShapeError : ShapeError { using ShapeError::ShapeError; };
+struct ParamShapeError : ShapeError {
+  using ShapeError::ShapeError;
+};
 /// A module draws from a stream of keys that was not passed.
-struct MissingRngError : Error { using Error::Error; };
+struct MissingRngError : Error {
+  using Error::Error;
+};
 
 /// Which collections a call of `apply` may change and gives back.
 class Mutable {
@@ -57,7 +67,9 @@ class Mutable {
 struct Rngs {
   std::map<std::string, Array, std::less<>> streams;
 };
-[[nodiscard]] inline Rngs rngs(std::initializer_list<std::pair<const std::string, Array>> streams) { return {{streams}}; }
+[[nodiscard]] inline Rngs rngs(std::initializer_list<std::pair<const std::string, Array>> streams) {
+  return {{streams}};
+}
 
 namespace detail {
 
@@ -101,16 +113,17 @@ class Shared;
 ///       }
 ///     };
 ///
-/// The module that `init` and `apply` are called with lives at the root: entering it changes nothing. A scope is valid
-/// only during the call that made it.
+/// The module that `init` and `apply` are called with lives at the root: entering it changes nothing. Names count
+/// calls, and C++ leaves open which operand of an expression is evaluated first: call one submodule per statement. A
+/// scope is valid only during the call that made it.
 class Scope {
  public:
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
   ~Scope();
 
-  /// The scope of a module called here. Names follow Flax: the module's `name` if it has that field and it is not empty,
-  /// else its type's name and a counter. Throws NameInUseError.
+  /// The scope of a module called here. Names follow Flax: the module's `name` if it has that field and it is not
+  /// empty, else its type's name and a counter. Throws NameInUseError.
   template <class Module>
   [[nodiscard]] Scope enter(const Module& module) {
     return enter_as(typeid(Module), reflect::type_name<Module>(), name_of(module));
@@ -122,13 +135,15 @@ class Scope {
   template <class Module>
   [[nodiscard]] Shared<Module> share(Module module);
 
-  /// The parameter `name` of this module: made by `init(key, shape, dtype)` during nn::init, read and checked during apply.
-  /// Throws MissingVariableError or ParamShapeError.
-  [[nodiscard]] Array param(std::string_view name, const Initializer& init, const Shape& shape, DType dtype = DType::float32);
+  /// The parameter `name` of this module: made by `init(key, shape, dtype)` during nn::init, read and checked during
+  /// apply. Throws MissingVariableError or ParamShapeError.
+  [[nodiscard]] Array param(std::string_view name, const Initializer& init, const Shape& shape,
+                            DType dtype = DType::float32);
 
-  /// The variable `name` of any collection, made by `init()` when it does not exist and the collection is mutable. Throws
-  /// MissingVariableError.
-  [[nodiscard]] Variable variable(std::string_view collection, std::string_view name, const std::function<Array()>& init);
+  /// The variable `name` of any collection, made by `init()` when it does not exist and the collection is mutable.
+  /// Throws MissingVariableError.
+  [[nodiscard]] Variable variable(std::string_view collection, std::string_view name,
+                                  const std::function<Array()>& init);
   [[nodiscard]] bool has_variable(std::string_view collection, std::string_view name) const;
 
   /// A fresh key of a stream, derived from the module's path and a counter exactly as Flax does. Streams that were not
@@ -185,7 +200,8 @@ class Shared {
 
  private:
   friend class Scope;
-  Shared(Module module, detail::ScopeRoot* root, detail::ScopeNode* node) : module_(std::move(module)), root_(root), node_(node) {}
+  Shared(Module module, detail::ScopeRoot* root, detail::ScopeNode* node)
+      : module_(std::move(module)), root_(root), node_(node) {}
 
   Module module_;
   detail::ScopeRoot* root_;

@@ -7,8 +7,8 @@
 
 namespace linseed {
 
-/// The same elements in row-major order under another shape; one extent may be -1 and is then deduced. Throws ShapeError
-/// when the counts differ.
+/// The same elements in row-major order under another shape; one extent may be -1 and is then deduced. Throws
+/// ShapeError when the counts differ.
 [[nodiscard]] Array reshape(const Array& x, const Shape& shape);
 /// All axes in one: [n].
 [[nodiscard]] Array ravel(const Array& x);
@@ -30,7 +30,8 @@ namespace linseed {
 /// ShapeError when 0 <= start <= limit <= extent does not hold.
 [[nodiscard]] Array slice(const Array& x, const Shape& starts, const Shape& limits, const Shape& strides = {});
 /// Elements [start, limit) of one axis; negative numbers count from the end, and both are clamped as in Python.
-[[nodiscard]] Array slice_axis(const Array& x, int axis, std::int64_t start, std::int64_t limit, std::int64_t stride = 1);
+[[nodiscard]] Array slice_axis(const Array& x, int axis, std::int64_t start, std::int64_t limit,
+                               std::int64_t stride = 1);
 /// Surrounds x with `value`: one (low, high) pair per axis; negative numbers cut off.
 [[nodiscard]] Array pad(const Array& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
                         const ArrayLike& value = 0);

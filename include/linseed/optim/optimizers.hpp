@@ -11,8 +11,8 @@
 
 namespace linseed::optim {
 
-/// A pair of pure functions (optax.GradientTransformation): `init` gives a state for parameters, `update` turns gradients
-/// into updates to be added to the parameters, and gives the next state. States are Trees laid out as
+/// A pair of pure functions (optax.GradientTransformation): `init` gives a state for parameters, `update` turns
+/// gradients into updates to be added to the parameters, and gives the next state. States are Trees laid out as
 /// flax.serialization.to_state_dict gives them. Two are equal when they are copies of one.
 class GradientTransformation {
  public:
@@ -50,9 +50,11 @@ class GradientTransformation {
 [[nodiscard]] GradientTransformation identity();
 /// updates * factor; the state is {}.
 [[nodiscard]] GradientTransformation scale(double factor);
-/// updates * -learning_rate. The state is {} for a constant and {"count"} for a schedule, which is read before it counts up.
+/// updates * -learning_rate. The state is {} for a constant and {"count"} for a schedule, which is read before it
+/// counts up.
 [[nodiscard]] GradientTransformation scale_by_learning_rate(Schedule learning_rate);
-/// trace = updates + decay * trace; gives it, or with `nesterov` updates + decay * trace. State {"trace"} (optax.trace).
+/// trace = updates + decay * trace; gives it, or with `nesterov` updates + decay * trace. State {"trace"}
+/// (optax.trace).
 [[nodiscard]] GradientTransformation trace(double decay, bool nesterov = false);
 
 struct AdamOptions {

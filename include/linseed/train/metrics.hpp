@@ -11,7 +11,8 @@ namespace linseed {
 /// Their number (int32 scalar), which adds up exactly over batches of any sizes.
 [[nodiscard]] Array correct_predictions(const Array& logits, const Array& labels);
 
-/// A mean that is put together from batches of any sizes without rounding their sizes in. A value: `merge` gives a new one.
+/// A mean that is put together from batches of any sizes without rounding their sizes in. A value: `merge` gives a new
+/// one.
 struct Average {
   double total = 0.0;
   std::int64_t count = 0;

@@ -8,8 +8,8 @@
 
 namespace linseed {
 
-/// A bar that moves on a terminal: "epoch 3 [=========>      ]  61%  loss 0.41  5120/s". On anything else it is silent, and
-/// what is worth keeping is printed as plain lines by its user.
+/// A bar that moves on a terminal: "epoch 3 [=========>      ]  61%  loss 0.41  5120/s". On anything else it is silent,
+/// and what is worth keeping is printed as plain lines by its user.
 class Progress {
  public:
   /// Writes to `stream`, which must outlive the bar.

@@ -20,7 +20,7 @@ struct TrainState {
     std::optional<Tree> opt_state = {};
   };
 
-  Array step;        ///< int32: number of updates so far
+  Array step;  ///< int32: number of updates so far
   Tree params;
   Tree batch_stats;  ///< {} for models without
   Tree opt_state;
@@ -28,7 +28,8 @@ struct TrainState {
   optim::GradientTransformation tx;
 
   /// At step 0, with the optimizer's first state.
-  [[nodiscard]] static TrainState create(nn::Model model, const Tree& params, const Tree& batch_stats, optim::GradientTransformation tx);
+  [[nodiscard]] static TrainState create(nn::Model model, const Tree& params, const Tree& batch_stats,
+                                         optim::GradientTransformation tx);
   [[nodiscard]] static TrainState create(nn::Model model, const Tree& params, optim::GradientTransformation tx);
 
   /// The collections as `nn::apply` takes them.

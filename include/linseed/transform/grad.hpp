@@ -80,7 +80,8 @@ template <std::size_t... I, class Tuple>
 std::vector<std::string> selected_paths(const Tuple& arguments) {
   std::vector<std::string> result;
   const auto append = [&](std::size_t index, const auto& argument) {
-    for (std::string& path : pytree::paths(argument, "argument " + std::to_string(index))) result.push_back(std::move(path));
+    for (std::string& path : pytree::paths(argument, "argument " + std::to_string(index)))
+      result.push_back(std::move(path));
   };
   (append(I, std::get<I>(arguments)), ...);
   return result;
@@ -97,8 +98,8 @@ auto unwrap_single(Tuple values) {
 
 }  // namespace detail
 
-/// A function that gives the value of `f` and its gradient: {value, gradient}. `f` returns a scalar Array (the loss), or
-/// std::pair{loss, aux} with any pytree `aux`, which is passed on undifferentiated; `value` is what f returned. The
+/// A function that gives the value of `f` and its gradient: {value, gradient}. `f` returns a scalar Array (the loss),
+/// or std::pair{loss, aux} with any pytree `aux`, which is passed on undifferentiated; `value` is what f returned. The
 /// gradient has the structure of the argument (the first one unless `argnums` says otherwise).
 /// Throws ShapeError when the loss is not a scalar, DTypeError when an Array to differentiate by is not floating-point.
 template <class F, std::size_t... I>
@@ -120,7 +121,8 @@ template <class F, std::size_t... I>
       gradients = differentiation.gradients_of(result);
     }
     differentiation.end();
-    return std::pair(pytree::map(detail::outside, result), detail::unwrap_single(pytree::with_leaves(primals, gradients)));
+    return std::pair(pytree::map(detail::outside, result),
+                     detail::unwrap_single(pytree::with_leaves(primals, gradients)));
   };
 }
 template <class F>
@@ -145,12 +147,13 @@ template <class F>
   return grad(std::move(f), argnums<0>);
 }
 
-/// Runs f(args...) and gives {its result, pull_back}: `pull_back(cotangent)`, with a cotangent of the result's structure,
-/// gives the cotangents of the arguments as a tuple. It may be called any number of times.
+/// Runs f(args...) and gives {its result, pull_back}: `pull_back(cotangent)`, with a cotangent of the result's
+/// structure, gives the cotangents of the arguments as a tuple. It may be called any number of times.
 template <class F, class... Args>
 [[nodiscard]] auto vjp(const F& f, const Args&... args) {
   const std::tuple<Args...> arguments(args...);
-  auto differentiation = std::make_shared<detail::Differentiation>(pytree::leaves(arguments), pytree::paths(arguments, "argument"));
+  auto differentiation =
+      std::make_shared<detail::Differentiation>(pytree::leaves(arguments), pytree::paths(arguments, "argument"));
   auto result = std::apply(f, pytree::with_leaves(arguments, differentiation->inputs()));
   differentiation->end();
   const std::vector<Array> outputs = pytree::leaves(result);
@@ -166,7 +169,8 @@ namespace detail {
 std::vector<Array> call_custom_vjp(
     std::function<std::vector<Array>(std::span<const Array>)> primal,
     std::function<std::pair<std::vector<Array>, std::vector<Array>>(std::span<const Array>)> forward,
-    std::function<std::vector<Array>(std::span<const Array>, std::span<const Array>)> backward, std::span<const Array> operands);
+    std::function<std::vector<Array>(std::span<const Array>, std::span<const Array>)> backward,
+    std::span<const Array> operands);
 
 /// The structures of result and residuals, which are known only once a rule has run. Set once, by whichever thread runs
 /// a rule first.
@@ -209,8 +213,8 @@ template <class F, class Forward, class Backward>
       return std::pair(pytree::leaves(value), pytree::leaves(saved));
     };
     auto flat_backward = [=](std::span<const Array> saved, std::span<const Array> cotangents) {
-      return pytree::leaves(
-          backward(pytree::with_leaves(*structure->residuals, saved), pytree::with_leaves(*structure->result, cotangents)));
+      return pytree::leaves(backward(pytree::with_leaves(*structure->residuals, saved),
+                                     pytree::with_leaves(*structure->result, cotangents)));
     };
     const std::vector<Array> outputs = detail::call_custom_vjp(flat_primal, flat_forward, flat_backward, operands);
     return pytree::with_leaves(*structure->result, outputs);

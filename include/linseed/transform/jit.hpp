@@ -56,7 +56,9 @@ template <class T>
 inline constexpr bool is_static_comparable = [] {
   if constexpr (std::is_empty_v<T>) {
     return true;
-  } else if constexpr (requires(const T& a) { { a == a } -> std::same_as<bool>; }) {
+  } else if constexpr (requires(const T& a) {
+                         { a == a } -> std::same_as<bool>;
+                       }) {
     return true;
   } else {
     return reflect::Aggregate<T>;
@@ -117,10 +119,10 @@ class Jitted {
  public:
   explicit Jitted(F f, JitOptions options = {}) : shared_(std::make_shared<Shared>(std::move(f), std::move(options))) {}
 
-  /// Runs the function. Arguments without Arrays are static: they are compared by value, and another value means another
-  /// trace. An argument passed by std::move is consumed when the call succeeds; when it throws, arguments are as they
-  /// were. Throws CarryError when a state (a struct) that goes in first comes out first with other structure, shapes or
-  /// dtypes, and TraceError when the function asks for values of what is being traced.
+  /// Runs the function. Arguments without Arrays are static: they are compared by value, and another value means
+  /// another trace. An argument passed by std::move is consumed when the call succeeds; when it throws, arguments are
+  /// as they were. Throws CarryError when a state (a struct) that goes in first comes out first with other structure,
+  /// shapes or dtypes, and TraceError when the function asks for values of what is being traced.
   template <class... Args>
   auto operator()(Args&&... args) const {
     using Arguments = std::tuple<std::remove_cvref_t<Args>...>;
@@ -130,7 +132,8 @@ class Jitted {
                   "linseed: a static argument of a compiled function needs operator==");
     const Arguments arguments(args...);
     const auto entry = entry_for<Arguments, Result>(arguments);
-    Result result = pytree::with_leaves(entry->result, detail::run(entry->program, pytree::leaves(arguments), shared_->options.executor));
+    Result result = pytree::with_leaves(
+        entry->result, detail::run(entry->program, pytree::leaves(arguments), shared_->options.executor));
     (consume<Args>(args), ...);
     return result;
   }
@@ -150,7 +153,8 @@ class Jitted {
   /// The program of the latest trace. Throws ValueError before the first call.
   [[nodiscard]] Program program() const {
     const std::lock_guard lock(shared_->mutex);
-    if (shared_->entries.empty()) throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
+    if (shared_->entries.empty())
+      throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
     return shared_->entries.back()->program;
   }
   /// Why the latest trace was made though there was one already: "batch/image: float32[256,28,28,1] -> ...".
@@ -207,7 +211,6 @@ class Jitted {
     return entry;
   }
 
-
   template <class Arguments, class Result>
   std::shared_ptr<const Entry<Arguments, Result>> trace(const Arguments& arguments) const {
     const std::vector<Array> leaves = pytree::leaves(arguments);
@@ -217,8 +220,9 @@ class Jitted {
     if (shared_->options.carry_check) check_carry(arguments, result);
     const std::vector<Array> outputs = pytree::leaves(result);
     Program program = recording.finish(outputs);
-    return std::make_shared<const Entry<Arguments, Result>>(std::move(program), pytree::with_leaves(arguments, detail::placeholders(leaves)),
-                                                            pytree::with_leaves(result, detail::placeholders(outputs)));
+    return std::make_shared<const Entry<Arguments, Result>>(
+        std::move(program), pytree::with_leaves(arguments, detail::placeholders(leaves)),
+        pytree::with_leaves(result, detail::placeholders(outputs)));
   }
 
   template <class Arguments, class Result>
@@ -226,8 +230,10 @@ class Jitted {
     if constexpr (std::tuple_size_v<Arguments> > 0) {
       using State = std::tuple_element_t<0, Arguments>;
       using First = detail::FirstOf<Result>;
-      if constexpr (reflect::Aggregate<State> && pytree::is_dynamic<State> && std::is_same_v<State, typename First::type>) {
-        const auto differences = pytree::differences(std::get<0>(arguments), First::get(result), detail::argument_name<State>(0));
+      if constexpr (reflect::Aggregate<State> && pytree::is_dynamic<State> &&
+                    std::is_same_v<State, typename First::type>) {
+        const auto differences =
+            pytree::differences(std::get<0>(arguments), First::get(result), detail::argument_name<State>(0));
         if (!differences.empty()) detail::throw_carry(differences);
       }
     }
@@ -240,7 +246,8 @@ class Jitted {
       [[maybe_unused]] const auto append = [&](const auto& a, const auto& b, const std::string& name) {
         for (std::string& line : pytree::differences(a, b, name)) reasons.push_back(std::move(line));
       };
-      (append(std::get<I>(before), std::get<I>(now), detail::argument_name<std::tuple_element_t<I, Arguments>>(I)), ...);
+      (append(std::get<I>(before), std::get<I>(now), detail::argument_name<std::tuple_element_t<I, Arguments>>(I)),
+       ...);
     }(std::make_index_sequence<std::tuple_size_v<Arguments>>{});
     return reasons;
   }

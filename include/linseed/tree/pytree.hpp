@@ -1,8 +1,8 @@
 #pragma once
 
 // Pytrees: anything made of Arrays and Trees. Tuples, pairs, vectors, arrays, optionals, string-keyed maps and plain
-// aggregates are taken apart without registration; whatever holds no Array is static: it takes no part in the leaves and
-// is compared by value.
+// aggregates are taken apart without registration; whatever holds no Array is static: it takes no part in the leaves
+// and is compared by value.
 
 #include <algorithm>
 #include <array>
@@ -95,13 +95,15 @@ consteval bool holds_arrays() {
 template <class T>
 inline constexpr bool is_dynamic = detail::holds_arrays<std::remove_cvref_t<T>>();
 
-/// Equality of static values: `==` where there is one, else field by field. Types without either (a lambda that captures)
-/// compare unequal, even to themselves.
+/// Equality of static values: `==` where there is one, else field by field. Types without either (a lambda that
+/// captures) compare unequal, even to themselves.
 template <class T>
 [[nodiscard]] bool static_equal(const T& a, const T& b) {
   if constexpr (std::is_empty_v<T>) {
     return true;
-  } else if constexpr (requires { { a == b } -> std::same_as<bool>; }) {
+  } else if constexpr (requires {
+                         { a == b } -> std::same_as<bool>;
+                       }) {
     return a == b;
   } else if constexpr (reflect::Aggregate<T>) {
     static_assert(reflect::field_count<T> > 0, "linseed cannot take this struct apart (bases, C arrays, references?)");
@@ -149,7 +151,8 @@ void visit(T& value, const Where& path, const Function& function) {
       (visit(std::get<I>(value), path / I, function), ...);
     }(std::make_index_sequence<std::tuple_size_v<Plain>>{});
   } else {
-    static_assert(reflect::field_count<Plain> > 0, "linseed cannot take this struct apart (bases, C arrays, references?)");
+    static_assert(reflect::field_count<Plain> > 0,
+                  "linseed cannot take this struct apart (bases, C arrays, references?)");
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       const auto parts = reflect::fields(value);
       (visit(std::get<I>(parts), path / reflect::field_names<Plain>[I], function), ...);
@@ -232,12 +235,14 @@ bool compare(const T& a, const T& b, const Where& path, const Report& report) {
     for (std::size_t i = 0; i < a.size(); ++i) same = compare(a[i], b[i], path / i, report) && same;
     return same;
   } else if constexpr (detail::is_string_map<T>) {
-    if (!std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.first == y.first; })) {
+    if (!std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first; })) {
       report(path, "other keys");
       return false;
     }
     bool same = true;
-    for (auto x = a.begin(), y = b.begin(); x != a.end(); ++x, ++y) same = compare(x->second, y->second, path / x->first, report) && same;
+    for (auto x = a.begin(), y = b.begin(); x != a.end(); ++x, ++y)
+      same = compare(x->second, y->second, path / x->first, report) && same;
     return same;
   } else if constexpr (detail::is_optional<T>) {
     if (a.has_value() != b.has_value()) {
@@ -253,7 +258,9 @@ bool compare(const T& a, const T& b, const Where& path, const Report& report) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       const auto left = reflect::fields(a);
       const auto right = reflect::fields(b);
-      return (static_cast<int>(compare(std::get<I>(left), std::get<I>(right), path / reflect::field_names<T>[I], report)) & ... & 1) != 0;
+      return (static_cast<int>(
+                  compare(std::get<I>(left), std::get<I>(right), path / reflect::field_names<T>[I], report)) &
+              ... & 1) != 0;
     }(std::make_index_sequence<reflect::field_count<T>>{});
   }
 }

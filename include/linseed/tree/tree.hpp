@@ -59,8 +59,8 @@ class Tree {
   [[nodiscard]] Array array() && { return std::as_const(*this).array(); }
   operator Array() const { return array(); }  // NOLINT: leaves are used as Arrays
 
-  /// A copy with `value` at `path`, making the dictionaries on the way. Throws StructureError when the path runs through
-  /// a leaf.
+  /// A copy with `value` at `path`, making the dictionaries on the way. Throws StructureError when the path runs
+  /// through a leaf.
   [[nodiscard]] Tree set(std::string_view path, Tree value) const;
   /// A copy without what is at `path`.
   [[nodiscard]] Tree erase(std::string_view path) const;
@@ -91,8 +91,8 @@ class Tree {
 
 namespace tree {
 
-/// Applies `function(leaf, other leaves...)` at every path. Throws StructureError at the first path where the structures
-/// differ.
+/// Applies `function(leaf, other leaves...)` at every path. Throws StructureError at the first path where the
+/// structures differ.
 template <class Function, class... Trees>
 [[nodiscard]] Tree map(Function&& function, const Tree& first, const Trees&... rest);
 /// The same with `function(path, leaf, other leaves...)`.

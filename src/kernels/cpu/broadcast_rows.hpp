@@ -44,8 +44,8 @@ class BroadcastRows {
   /// 1 when operand k advances along a row, 0 when it stays.
   [[nodiscard]] std::int64_t step(std::size_t k) const noexcept { return strides_[rank_ - 1][k]; }
 
-  /// True when short rows all meet the same few elements of operand k while the other operands run on: [rows, row] against
-  /// [row], the per-channel pattern. Then `for_each_stretch` is the better loop.
+  /// True when short rows all meet the same few elements of operand k while the other operands run on: [rows, row]
+  /// against [row], the per-channel pattern. Then `for_each_stretch` is the better loop.
   [[nodiscard]] bool repeats_row_of(std::size_t k) const noexcept {
     if (rank_ != 2 || row_ > longest_short_row) return false;
     for (std::size_t i = 0; i < Operands; ++i) {
@@ -56,7 +56,8 @@ class BroadcastRows {
   static constexpr std::int64_t longest_short_row = 64;
   [[nodiscard]] std::int64_t row() const noexcept { return row_; }
 
-  /// Calls `body(offset, count)` for stretches of whole rows that together cover the output; `longest` bounds a stretch.
+  /// Calls `body(offset, count)` for stretches of whole rows that together cover the output; `longest` bounds a
+  /// stretch.
   template <class Body>
   void for_each_stretch(const Executor& executor, std::int64_t longest, const Body& body) const noexcept {
     const std::int64_t stretch = longest / row_ * row_;
@@ -72,7 +73,7 @@ class BroadcastRows {
   template <class Body>
   void for_each(const Executor& executor, const Body& body) const noexcept {
     if (rows_ == 0) return;
-    const std::int64_t pieces = (row_ + piece - 1) / piece;          // of one row
+    const std::int64_t pieces = (row_ + piece - 1) / piece;              // of one row
     const std::int64_t group = std::max<std::int64_t>(1, piece / row_);  // short rows, done together
     const std::int64_t groups = (rows_ + group - 1) / group;
     executor.parallel_for(groups * pieces, [&](std::int64_t task) {

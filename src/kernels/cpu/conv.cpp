@@ -23,11 +23,11 @@ namespace {
 constexpr std::size_t axes = 3;  // missing leading axes have extent 1
 using Extents = std::array<std::int64_t, axes>;
 
-constexpr std::int64_t tile_bytes = 256 << 10;      // of the input that a block works on
-constexpr std::int64_t max_tile_bytes = 1 << 20;    // beyond it the reference kernel takes over
-constexpr std::int64_t partials_bytes = 1 << 20;    // of kernel gradients before they are added up
+constexpr std::int64_t tile_bytes = 256 << 10;    // of the input that a block works on
+constexpr std::int64_t max_tile_bytes = 1 << 20;  // beyond it the reference kernel takes over
+constexpr std::int64_t partials_bytes = 1 << 20;  // of kernel gradients before they are added up
 constexpr std::int64_t wanted_tasks = 32;
-constexpr std::int64_t column_quantum = 32;         // two of the widest vectors of floats
+constexpr std::int64_t column_quantum = 32;  // two of the widest vectors of floats
 
 std::int64_t ceil_divide(std::int64_t a, std::int64_t b) noexcept { return a / b + (a % b != 0); }
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) noexcept { return a / b - (a % b != 0 && a < 0); }
@@ -56,7 +56,8 @@ struct Problem {
   std::array<Axis, axes> axis;
 
   [[nodiscard]] bool is_empty() const noexcept {
-    return channels == 0 || std::any_of(axis.begin(), axis.end(), [](const Axis& a) { return a.taps == 0 || a.in == 0; });
+    return channels == 0 ||
+           std::any_of(axis.begin(), axis.end(), [](const Axis& a) { return a.taps == 0 || a.in == 0; });
   }
 };
 
@@ -66,22 +67,28 @@ Problem forward_problem(const attr::Conv& conv, const Shape& y) noexcept {
   for (std::size_t i = 0; i < axes; ++i) {
     Axis& axis = problem.axis[i];
     if (i + rank < axes) {
-      axis = {1, 1, 1, 1, 0, 1, 1};
+      axis = {.out = 1, .in = 1, .taps = 1, .stride = 1, .low = 0, .input_dilation = 1, .kernel_dilation = 1};
       continue;
     }
     const std::size_t at = i + rank - axes;
-    axis = {y[at + 1],         conv.input_shape[at + 1], conv.kernel_shape[at],  conv.strides[at], conv.low[at],
-            conv.input_dilation[at], conv.kernel_dilation[at]};
+    axis = {y[at + 1],    conv.input_shape[at + 1], conv.kernel_shape[at],   conv.strides[at],
+            conv.low[at], conv.input_dilation[at],  conv.kernel_dilation[at]};
   }
   return problem;
 }
 
-/// The convolution that takes the cotangent to the input's gradient: taps in reverse, strides and input dilation swapped.
+/// The convolution that takes the cotangent to the input's gradient: taps in reverse, strides and input dilation
+/// swapped.
 Problem adjoint(Problem problem) noexcept {
   std::swap(problem.channels, problem.features);
   for (Axis& axis : problem.axis) {
-    axis = {axis.in,         axis.out, axis.taps, axis.input_dilation, (axis.taps - 1) * axis.kernel_dilation - axis.low,
-            axis.stride,     axis.kernel_dilation};
+    axis = {axis.in,
+            axis.out,
+            axis.taps,
+            axis.input_dilation,
+            (axis.taps - 1) * axis.kernel_dilation - axis.low,
+            axis.stride,
+            axis.kernel_dilation};
   }
   return problem;
 }
@@ -120,10 +127,10 @@ struct Block {
 
 /// How the work is cut; it follows from shapes alone.
 struct Grid {
-  std::int64_t samples = 1;  // per block
-  Extents out{};             // per block
-  std::int64_t channels = 0; // of all groups, per tile
-  std::int64_t tile = 0;     // elements per block, at most
+  std::int64_t samples = 1;   // per block
+  Extents out{};              // per block
+  std::int64_t channels = 0;  // of all groups, per tile
+  std::int64_t tile = 0;      // elements per block, at most
   Extents out_blocks{};
   std::int64_t blocks = 0, tiles = 0;
 
@@ -260,7 +267,8 @@ Tile<T> tile_under(const Problem& problem, const Block& block, std::int64_t chan
         if (channels == all_channels) {
           std::copy_n(from, (end - begin) * channels, out + begin * channels);
         } else {
-          for (std::int64_t k = begin; k < end; ++k, from += all_channels) std::copy_n(from, channels, out + k * channels);
+          for (std::int64_t k = begin; k < end; ++k, from += all_channels)
+            std::copy_n(from, channels, out + k * channels);
         }
         std::fill_n(out + end * channels, (count[2] - end) * channels, T{});
       }
@@ -297,8 +305,8 @@ Phase phase_of(const Axis& axis, std::int64_t residue, std::int64_t begin, std::
   return phase;
 }
 
-/// Calls `function(pixels, taps)` for every phase of the block, with the pixels' places in tile and result, and the taps'
-/// in tile and kernel. The taps' last dimension is left for the channels of one group.
+/// Calls `function(pixels, taps)` for every phase of the block, with the pixels' places in tile and result, and the
+/// taps' in tile and kernel. The taps' last dimension is left for the channels of one group.
 template <class T, class Function>
 void for_each_phase(const Problem& problem, const Block& block, const Tile<T>& tile, const KernelLayout& kernel,
                     Function&& function) noexcept {
@@ -342,7 +350,8 @@ struct Span {
   std::int64_t first, count;
 
   /// Narrows the taps to the part of the span that lies in `group`; gives the part's first channel within the group.
-  std::int64_t narrow(const Problem& problem, const KernelLayout& kernel, std::int64_t group, Lattice& taps) const noexcept {
+  std::int64_t narrow(const Problem& problem, const KernelLayout& kernel, std::int64_t group,
+                      Lattice& taps) const noexcept {
     const std::int64_t origin = group * problem.channels;
     const std::int64_t begin = std::max(first - origin, std::int64_t{0});
     taps.extent[3] = std::min(first + count - origin, problem.channels) - begin;

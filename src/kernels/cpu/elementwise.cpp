@@ -104,10 +104,12 @@ void select(const Attributes&, std::span<const Input> inputs, const Output& outp
   });
 }
 
-#define LINSEED_INSTANTIATE(F) template void unary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+#define LINSEED_INSTANTIATE(F) \
+  template void unary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 LINSEED_UNARY_FUNCTIONS(LINSEED_INSTANTIATE)
 #undef LINSEED_INSTANTIATE
-#define LINSEED_INSTANTIATE(F) template void binary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+#define LINSEED_INSTANTIATE(F) \
+  template void binary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 LINSEED_BINARY_FUNCTIONS(LINSEED_INSTANTIATE)
 #undef LINSEED_INSTANTIATE
 

@@ -11,8 +11,8 @@ template <class Loop>
 
 /// Calls `loop`, compiled a second time for AVX2 and FMA and in that form where the machine has both. The library
 /// itself stays portable. `loop` is a lambda marked LINSEED_LOOP, so that its body, and what it inlines, takes on the
-/// instruction set. Results are the same bits: a fused multiply-add is spelled std::fma, and -ffp-contract=off keeps the
-/// compiler from making others.
+/// instruction set. Results are the same bits: a fused multiply-add is spelled std::fma, and -ffp-contract=off keeps
+/// the compiler from making others.
 template <class Loop>
 void with_widest_vectors(Loop loop) noexcept {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {

@@ -75,7 +75,8 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
                          right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(height),
                          static_cast<int>(columns), static_cast<int>(depth), T{1}, a,
                          static_cast<int>(left.contracted_first ? rows : depth), b,
-                         static_cast<int>(right.contracted_first ? columns : depth), T{0}, c, static_cast<int>(columns));
+                         static_cast<int>(right.contracted_first ? columns : depth), T{0}, c,
+                         static_cast<int>(columns));
     });
   });
 }

@@ -113,8 +113,12 @@ struct Simd<float> {
   static Vector splat(float value) noexcept { return _mm256_set1_ps(value); }
   static Vector load(const float* from) noexcept { return _mm256_loadu_ps(from); }
   static void store(float* to, Vector v) noexcept { _mm256_storeu_ps(to, v); }
-  static Vector load_first(const float* from, std::int64_t count) noexcept { return _mm256_maskload_ps(from, first(count)); }
-  static void store_first(float* to, Vector v, std::int64_t count) noexcept { _mm256_maskstore_ps(to, first(count), v); }
+  static Vector load_first(const float* from, std::int64_t count) noexcept {
+    return _mm256_maskload_ps(from, first(count));
+  }
+  static void store_first(float* to, Vector v, std::int64_t count) noexcept {
+    _mm256_maskstore_ps(to, first(count), v);
+  }
   static Vector add(Vector a, Vector b) noexcept { return _mm256_add_ps(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
 };
@@ -127,8 +131,12 @@ struct Simd<double> {
   static Vector splat(double value) noexcept { return _mm256_set1_pd(value); }
   static Vector load(const double* from) noexcept { return _mm256_loadu_pd(from); }
   static void store(double* to, Vector v) noexcept { _mm256_storeu_pd(to, v); }
-  static Vector load_first(const double* from, std::int64_t count) noexcept { return _mm256_maskload_pd(from, first(count)); }
-  static void store_first(double* to, Vector v, std::int64_t count) noexcept { _mm256_maskstore_pd(to, first(count), v); }
+  static Vector load_first(const double* from, std::int64_t count) noexcept {
+    return _mm256_maskload_pd(from, first(count));
+  }
+  static void store_first(double* to, Vector v, std::int64_t count) noexcept {
+    _mm256_maskstore_pd(to, first(count), v);
+  }
   static Vector add(Vector a, Vector b) noexcept { return _mm256_add_pd(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_pd(a, b, c); }
 };
@@ -156,7 +164,9 @@ struct Simd<float> {
   static Vector load_first(const float* from, std::int64_t count) noexcept {
     return _mm512_maskz_loadu_ps(first(count), from);
   }
-  static void store_first(float* to, Vector v, std::int64_t count) noexcept { _mm512_mask_storeu_ps(to, first(count), v); }
+  static void store_first(float* to, Vector v, std::int64_t count) noexcept {
+    _mm512_mask_storeu_ps(to, first(count), v);
+  }
   static Vector add(Vector a, Vector b) noexcept { return _mm512_add_ps(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
 };
@@ -170,7 +180,9 @@ struct Simd<double> {
   static Vector load_first(const double* from, std::int64_t count) noexcept {
     return _mm512_maskz_loadu_pd(first(count), from);
   }
-  static void store_first(double* to, Vector v, std::int64_t count) noexcept { _mm512_mask_storeu_pd(to, first(count), v); }
+  static void store_first(double* to, Vector v, std::int64_t count) noexcept {
+    _mm512_mask_storeu_pd(to, first(count), v);
+  }
   static Vector add(Vector a, Vector b) noexcept { return _mm512_add_pd(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_pd(a, b, c); }
 };
@@ -210,7 +222,8 @@ PanelKernels<T> panels_of(VectorSet set) noexcept {
 #endif
   static_cast<void>(set);
   constexpr std::int64_t lanes = 16 / sizeof(T);
-  return {{lanes, portable::pack<T, 1>, portable::panel<T, 1>}, {2 * lanes, portable::pack<T, 2>, portable::panel<T, 2>}};
+  return {{lanes, portable::pack<T, 1>, portable::panel<T, 1>},
+          {2 * lanes, portable::pack<T, 2>, portable::panel<T, 2>}};
 }
 
 }  // namespace

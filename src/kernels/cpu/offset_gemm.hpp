@@ -16,7 +16,8 @@ struct Lattice {
   void places(std::int64_t begin, std::int64_t count, std::int64_t* in_first, std::int64_t* in_second) const noexcept;
 };
 
-/// The columns of the right factor and of the result: `stride` is that of the right factor, the result's are neighbours.
+/// The columns of the right factor and of the result: `stride` is that of the right factor, the result's are
+/// neighbours.
 struct Columns {
   std::int64_t count;
   std::int64_t stride;

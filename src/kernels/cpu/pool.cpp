@@ -11,14 +11,16 @@ namespace linseed::kernels::cpu {
 
 namespace {
 
-constexpr std::size_t axes = 3;  // missing leading axes have extent 1
+constexpr std::size_t axes = 3;     // missing leading axes have extent 1
 constexpr std::int64_t chunk = 64;  // channels that one task takes
 
 struct Axis {
   std::int64_t in = 1, out = 1, window = 1, stride = 1, low = 0;
 
   // The input places under the window at output place o: [begin, end).
-  [[nodiscard]] std::int64_t begin(std::int64_t o) const noexcept { return std::max<std::int64_t>(o * stride - low, 0); }
+  [[nodiscard]] std::int64_t begin(std::int64_t o) const noexcept {
+    return std::max<std::int64_t>(o * stride - low, 0);
+  }
   [[nodiscard]] std::int64_t end(std::int64_t o) const noexcept { return std::min(o * stride - low + window, in); }
 };
 
@@ -56,8 +58,8 @@ void for_each_part(const Geometry& at, const Executor& executor, Task task) noex
   });
 }
 
-/// Calls `visit(out, begin_of_window)` for every output place with its offset, and lets `under(in)` see the offset of each
-/// input place below it, in row-major order; then calls `finish(out)`.
+/// For every output place at offset `out`: calls `begin(out)`, then `under(out, in)` with the offset of each input
+/// place below the window, in row-major order, then `finish(out)`.
 template <class Begin, class Under, class Finish>
 LINSEED_LOOP inline void for_each_window(const Geometry& at, Begin begin, Under under, Finish finish) noexcept {
   const auto& [depth, height, width] = at.axis;
@@ -88,8 +90,8 @@ void clear(T* x, std::int64_t places, std::int64_t stride, std::int64_t channels
   }
 }
 
-/// For every output place, where the first largest elements lie: calls `use(out, offsets)`, with one offset into `x` per
-/// channel, -1 where the window covers only padding. NaN is larger than all.
+/// For every output place, where the first largest elements lie: calls `use(out, offsets)`, with one offset into `x`
+/// per channel, -1 where the window covers only padding. NaN is larger than all.
 template <class T, class Use>
 LINSEED_LOOP inline void for_each_largest(const Geometry& at, const T* x, std::int64_t channels, Use use) noexcept {
   std::array<T, chunk> best;
@@ -163,17 +165,17 @@ void max_pool_gather(const Attributes& attributes, std::span<const Input> inputs
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const Geometry at(std::get<attr::Window>(attributes), output.shape);
     for_each_part(at, executor,
-                  [&at, in = inputs[0].as<T>(), values = inputs[1].as<T>(),
-                   result = output.as<T>()](const Part& part) LINSEED_LOOP {
-                    T* y = result + part.output;
-                    const T* source = values + part.input;
-                    for_each_largest(at, in + part.input, part.channels,
-                                     [=](std::int64_t out, const std::int64_t* offset) LINSEED_LOOP {
-                                       for (std::int64_t c = 0; c < part.channels; ++c) {
-                                         y[out + c] = offset[c] < 0 ? T{} : source[offset[c]];
-                                       }
-                                     });
-                  });
+                  [&at, in = inputs[0].as<T>(), values = inputs[1].as<T>(), result = output.as<T>()](const Part& part)
+                      LINSEED_LOOP {
+                        T* y = result + part.output;
+                        const T* source = values + part.input;
+                        for_each_largest(at, in + part.input, part.channels,
+                                         [=](std::int64_t out, const std::int64_t* offset) LINSEED_LOOP {
+                                           for (std::int64_t c = 0; c < part.channels; ++c) {
+                                             y[out + c] = offset[c] < 0 ? T{} : source[offset[c]];
+                                           }
+                                         });
+                      });
   });
 }
 

@@ -51,7 +51,8 @@ fold::Accumulator<T> fold_row(const T* x, std::int64_t count) noexcept {
       partial[lane] = Fold{}(partial[lane], static_cast<Accumulator>(x[i + lane]));
     }
   }
-  for (std::int64_t lane = 0; i < count; ++i, ++lane) partial[lane] = Fold{}(partial[lane], static_cast<Accumulator>(x[i]));
+  for (std::int64_t lane = 0; i < count; ++i, ++lane)
+    partial[lane] = Fold{}(partial[lane], static_cast<Accumulator>(x[i]));
   Accumulator total = partial[0];
   for (std::int64_t lane = 1; lane < lanes; ++lane) total = Fold{}(total, partial[lane]);
   return total;
@@ -76,7 +77,8 @@ void fold_columns(const T* x, std::int64_t rows, std::int64_t inner, fold::Accum
   for (; row + together <= rows; row += together, x += lanes) {
     for (std::int64_t i = 0; i < lanes; ++i) partial[i] = Fold{}(partial[i], static_cast<Accumulator>(x[i]));
   }
-  for (std::int64_t i = 0; i < (rows - row) * inner; ++i) partial[i] = Fold{}(partial[i], static_cast<Accumulator>(x[i]));
+  for (std::int64_t i = 0; i < (rows - row) * inner; ++i)
+    partial[i] = Fold{}(partial[i], static_cast<Accumulator>(x[i]));
   for (std::int64_t i = 0; i < lanes; ++i) result[i % inner] = Fold{}(result[i % inner], partial[i]);
 }
 
@@ -119,7 +121,8 @@ void reduce(const Attributes& attributes, std::span<const Input> inputs, const O
               columns.fill(Fold::template identity<Accumulator>());
               for (std::int64_t r = 0; r < reduced; ++r) {
                 const T* line = x + (row * reduced + r) * inner + start;
-                for (std::int64_t i = 0; i < width; ++i) columns[i] = Fold{}(columns[i], static_cast<Accumulator>(line[i]));
+                for (std::int64_t i = 0; i < width; ++i)
+                  columns[i] = Fold{}(columns[i], static_cast<Accumulator>(line[i]));
               }
               for (std::int64_t i = 0; i < width; ++i) y[row * inner + start + i] = static_cast<T>(columns[i]);
             }
@@ -128,7 +131,8 @@ void reduce(const Attributes& attributes, std::span<const Input> inputs, const O
       });
       return;
     }
-    const std::unique_ptr<Accumulator[]> partial(new (std::nothrow) Accumulator[static_cast<std::size_t>(outer * pieces * inner)]);
+    const std::unique_ptr<Accumulator[]> partial(new (std::nothrow)
+                                                     Accumulator[static_cast<std::size_t>(outer * pieces * inner)]);
     if (!partial) return reference::reduce<Fold>(attributes, inputs, output, executor);
     executor.parallel_for(outer * pieces, [&](std::int64_t task) {
       const std::int64_t row = task / pieces;
@@ -151,7 +155,8 @@ void reduce(const Attributes& attributes, std::span<const Input> inputs, const O
   });
 }
 
-#define LINSEED_INSTANTIATE(F) template void reduce<fold::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+#define LINSEED_INSTANTIATE(F) \
+  template void reduce<fold::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 LINSEED_FOLDS(LINSEED_INSTANTIATE)
 #undef LINSEED_INSTANTIATE
 

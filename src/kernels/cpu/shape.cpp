@@ -4,20 +4,13 @@
 #include <array>
 #include <type_traits>
 
+#include "kernels/dtypes.hpp"
+
 namespace linseed::kernels::cpu {
 
 namespace {
 
 constexpr std::int64_t block = 1 << 14;  // elements per task
-
-template <class Function>
-void visit_size(DType dtype, Function&& function) noexcept {
-  switch (size_of(dtype)) {
-    case 1: return function(std::type_identity<std::uint8_t>{});
-    case 4: return function(std::type_identity<std::uint32_t>{});
-    default: return function(std::type_identity<std::uint64_t>{});
-  }
-}
 
 /// Elements at `to[offset + sum(index * to_strides)] = from[offset + sum(index * from_strides)]` for every index of
 /// `extents`: transposes, slices, broadcasts and pads are this with different strides.
@@ -76,7 +69,8 @@ struct StridedCopy {
 
  private:
   template <class T>
-  static void copy_row(const T* source, std::int64_t from_step, T* target, std::int64_t to_step, std::int64_t count) noexcept {
+  static void copy_row(const T* source, std::int64_t from_step, T* target, std::int64_t to_step,
+                       std::int64_t count) noexcept {
     if (from_step == 1 && to_step == 1) {
       std::copy_n(source, count, target);
     } else if (from_step == 0 && to_step == 1) {
@@ -93,14 +87,17 @@ void run(StridedCopy copy, const Input& input, const Output& output, const Execu
 
 }  // namespace
 
-void transpose(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor& executor) noexcept {
+void transpose(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+               const Executor& executor) noexcept {
   const Shape strides = strides_of(inputs[0].shape);
   StridedCopy copy{output.shape, {}, strides_of(output.shape)};
-  for (const int axis : std::get<attr::Transpose>(attributes).permutation) copy.from.push_back(strides[static_cast<std::size_t>(axis)]);
+  for (const int axis : std::get<attr::Transpose>(attributes).permutation)
+    copy.from.push_back(strides[static_cast<std::size_t>(axis)]);
   run(copy, inputs[0], output, executor);
 }
 
-void broadcast_to(const Attributes&, std::span<const Input> inputs, const Output& output, const Executor& executor) noexcept {
+void broadcast_to(const Attributes&, std::span<const Input> inputs, const Output& output,
+                  const Executor& executor) noexcept {
   const Shape& shape = inputs[0].shape;
   const Shape strides = strides_of(shape);
   StridedCopy copy{output.shape, Shape::filled(output.shape.rank(), 0), strides_of(output.shape)};
@@ -111,7 +108,8 @@ void broadcast_to(const Attributes&, std::span<const Input> inputs, const Output
   run(copy, inputs[0], output, executor);
 }
 
-void slice(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor& executor) noexcept {
+void slice(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+           const Executor& executor) noexcept {
   const auto& [starts, limits, steps] = std::get<attr::Slice>(attributes);
   StridedCopy copy{output.shape, strides_of(inputs[0].shape), strides_of(output.shape)};
   for (std::size_t axis = 0; axis < starts.size(); ++axis) {
@@ -121,7 +119,8 @@ void slice(const Attributes& attributes, std::span<const Input> inputs, const Ou
   run(copy, inputs[0], output, executor);
 }
 
-void pad(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor& executor) noexcept {
+void pad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+         const Executor& executor) noexcept {
   const auto& [low, high, interior] = std::get<attr::Pad>(attributes);
   if (std::any_of(low.begin(), low.end(), [](std::int64_t n) { return n < 0; }) ||
       std::any_of(high.begin(), high.end(), [](std::int64_t n) { return n < 0; })) {

@@ -97,7 +97,8 @@ void conv_input_grad(const Geometry& at, const T* dy, const T* w, T* dx) noexcep
             const auto o = at.output_at(i, k);
             if (!o) return;
             for (std::int64_t f = 0; f < at.features; ++f) {
-              total += static_cast<double>(dy[at.y_index(n, *o, g, f)]) * static_cast<double>(w[at.w_index(k, c, g, f)]);
+              total +=
+                  static_cast<double>(dy[at.y_index(n, *o, g, f)]) * static_cast<double>(w[at.w_index(k, c, g, f)]);
             }
           });
           dx[at.x_index(n, i, g, c)] = static_cast<T>(total);
@@ -118,7 +119,8 @@ void conv_kernel_grad(const Geometry& at, const T* x, const T* dy, T* dw) noexce
             for_each_place(at.output, [&](const Place& o) {
               const auto i = at.input_at(o, k);
               if (!i) return;
-              total += static_cast<double>(x[at.x_index(n, *i, g, c)]) * static_cast<double>(dy[at.y_index(n, o, g, f)]);
+              total +=
+                  static_cast<double>(x[at.x_index(n, *i, g, c)]) * static_cast<double>(dy[at.y_index(n, o, g, f)]);
             });
           }
           dw[at.w_index(k, c, g, f)] = static_cast<T>(total);

@@ -53,10 +53,12 @@ void copy(const Attributes&, std::span<const Input> inputs, const Output& output
   if (bytes > 0) std::memcpy(output.data, inputs[0].data, bytes);
 }
 
-#define LINSEED_INSTANTIATE(F) template void unary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+#define LINSEED_INSTANTIATE(F) \
+  template void unary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 LINSEED_UNARY_FUNCTIONS(LINSEED_INSTANTIATE)
 #undef LINSEED_INSTANTIATE
-#define LINSEED_INSTANTIATE(F) template void binary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+#define LINSEED_INSTANTIATE(F) \
+  template void binary<scalar::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 LINSEED_BINARY_FUNCTIONS(LINSEED_INSTANTIATE)
 #undef LINSEED_INSTANTIATE
 

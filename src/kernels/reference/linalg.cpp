@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "kernels/dtypes.hpp"
-#include "kernels/reference/views.hpp"
 #include "kernels/reduce.hpp"
+#include "kernels/reference/views.hpp"
 
 namespace linseed::kernels::reference {
 
@@ -34,7 +34,8 @@ auto canonical(const Input& input, const AxisList& batch, const AxisList& contra
 
 }  // namespace
 
-void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                 const Executor&) noexcept {
   const auto& dot = std::get<attr::Dot>(attributes);
   const std::int64_t batches = product(inputs[0].shape, dot.lhs_batch);
   const std::int64_t depth = product(inputs[0].shape, dot.lhs_contract);

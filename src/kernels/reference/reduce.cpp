@@ -43,7 +43,8 @@ void arg_extremum(const Attributes& attributes, const Input& input, const Output
 }  // namespace
 
 template <class Fold>
-void reduce(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void reduce(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+            const Executor&) noexcept {
   visit<Domain::any>(inputs[0].dtype, [&]<class T>(std::type_identity<T>) {
     using Accumulator = fold::Accumulator<T>;
     const auto x = reduced_last<T>(inputs[0], std::get<attr::AxisSet>(attributes).axes);
@@ -58,14 +59,17 @@ void reduce(const Attributes& attributes, std::span<const Input> inputs, const O
   });
 }
 
-void argmax(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void argmax(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+            const Executor&) noexcept {
   arg_extremum(attributes, inputs[0], output, [](auto a, auto b) { return a > b; });
 }
-void argmin(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void argmin(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+            const Executor&) noexcept {
   arg_extremum(attributes, inputs[0], output, [](auto a, auto b) { return a < b; });
 }
 
-void argsort(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void argsort(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+             const Executor&) noexcept {
   const int axis = std::get<attr::Axis>(attributes).axis;
   const Input& input = inputs[0];
   const std::int64_t extent = input.shape[static_cast<std::size_t>(axis)];
@@ -83,12 +87,14 @@ void argsort(const Attributes& attributes, std::span<const Input> inputs, const 
         const T right = at(b);
         return left < right || (left == left && right != right);  // NaN last
       });
-      for (std::int64_t i = 0; i < extent; ++i) output.as<std::int32_t>()[start + i * inner] = order[static_cast<std::size_t>(i)];
+      for (std::int64_t i = 0; i < extent; ++i)
+        output.as<std::int32_t>()[start + i * inner] = order[static_cast<std::size_t>(i)];
     }
   });
 }
 
-#define LINSEED_INSTANTIATE(F) template void reduce<fold::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+#define LINSEED_INSTANTIATE(F) \
+  template void reduce<fold::F>(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 LINSEED_FOLDS(LINSEED_INSTANTIATE)
 #undef LINSEED_INSTANTIATE
 

@@ -14,16 +14,6 @@ namespace linseed::kernels::reference {
 
 namespace {
 
-// Moving elements needs their size, not their type.
-template <class Function>
-void visit_size(DType dtype, Function&& function) noexcept {
-  switch (size_of(dtype)) {
-    case 1: return function(std::type_identity<std::uint8_t>{});
-    case 4: return function(std::type_identity<std::uint32_t>{});
-    default: return function(std::type_identity<std::uint64_t>{});
-  }
-}
-
 std::int64_t product(const Shape& shape, int begin, int end) noexcept {
   std::int64_t result = 1;
   for (int axis = begin; axis < end; ++axis) result *= shape[static_cast<std::size_t>(axis)];
@@ -59,8 +49,10 @@ bool in_range(std::int64_t& label, std::int64_t extent) noexcept {
 
 template <class T>
 T missing() noexcept {
-  if constexpr (std::is_floating_point_v<T>) return std::numeric_limits<T>::quiet_NaN();
-  else return std::numeric_limits<T>::min();
+  if constexpr (std::is_floating_point_v<T>)
+    return std::numeric_limits<T>::quiet_NaN();
+  else
+    return std::numeric_limits<T>::min();
 }
 
 template <class Body>
@@ -74,7 +66,8 @@ void visit_indices(const Input& indices, Body&& body) noexcept {
 
 }  // namespace
 
-void transpose(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void transpose(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+               const Executor&) noexcept {
   const auto& permutation = std::get<attr::Transpose>(attributes).permutation;
   visit_size(output.dtype, [&]<class T>(std::type_identity<T>) {
     const auto x = view<T>(inputs[0]);
@@ -90,7 +83,8 @@ void broadcast_to(const Attributes&, std::span<const Input> inputs, const Output
   });
 }
 
-void slice(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void slice(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+           const Executor&) noexcept {
   const auto& [starts, limits, strides] = std::get<attr::Slice>(attributes);
   xt::xstrided_slice_vector ranges;
   for (std::size_t axis = 0; axis < starts.size(); ++axis) {
@@ -137,7 +131,8 @@ void pad(const Attributes& attributes, std::span<const Input> inputs, const Outp
   });
 }
 
-void concatenate(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void concatenate(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                 const Executor&) noexcept {
   const int axis = std::get<attr::Axis>(attributes).axis;
   const auto element = static_cast<std::int64_t>(size_of(output.dtype));
   const std::int64_t outer = product(output.shape, 0, axis);
@@ -177,7 +172,8 @@ void take(const Attributes& attributes, std::span<const Input> inputs, const Out
 }
 
 // The transpose of `take`: adds the slices of a cotangent where they were taken from.
-void take_add(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void take_add(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+              const Executor&) noexcept {
   const int axis = std::get<attr::Scatter>(attributes).axis;
   const Shape& shape = output.shape;
   const std::int64_t outer = product(shape, 0, axis);
@@ -200,7 +196,8 @@ void take_add(const Attributes& attributes, std::span<const Input> inputs, const
   });
 }
 
-void take_along(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void take_along(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                const Executor&) noexcept {
   const auto axis = static_cast<std::size_t>(std::get<attr::Axis>(attributes).axis);
   const Shape strides = strides_of(inputs[0].shape);
   visit<Domain::any>(output.dtype, [&]<class T>(std::type_identity<T>) {
@@ -215,7 +212,8 @@ void take_along(const Attributes& attributes, std::span<const Input> inputs, con
   });
 }
 
-void take_along_add(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void take_along_add(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                    const Executor&) noexcept {
   const auto axis = static_cast<std::size_t>(std::get<attr::Scatter>(attributes).axis);
   const Shape strides = strides_of(output.shape);
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {

@@ -20,12 +20,14 @@ inline Extents extents(const Shape& shape) { return {shape.begin(), shape.end()}
 /// A const view of an operand, shaped.
 template <class T>
 auto view(const Input& input) {
-  return xt::adapt(input.as<T>(), static_cast<std::size_t>(input.shape.elements()), xt::no_ownership(), extents(input.shape));
+  return xt::adapt(input.as<T>(), static_cast<std::size_t>(input.shape.elements()), xt::no_ownership(),
+                   extents(input.shape));
 }
 /// A view to write the result into.
 template <class T>
 auto view(const Output& output) {
-  return xt::adapt(output.as<T>(), static_cast<std::size_t>(output.shape.elements()), xt::no_ownership(), extents(output.shape));
+  return xt::adapt(output.as<T>(), static_cast<std::size_t>(output.shape.elements()), xt::no_ownership(),
+                   extents(output.shape));
 }
 
 /// An operand repeated to `shape` by NumPy's rules.
