@@ -19,6 +19,12 @@ class Tape : public Trace {
 
   /// Ends recording; entries stay for `pull_back`.
   using Trace::close;
+  /// Ends recording and forgets the entries. A gradient rule that captured an Array of this trace keeps the tape alive,
+  /// and the tape the rule: this is what parts them.
+  void release() noexcept {
+    close();
+    entries_.clear();
+  }
 
   /// The cotangents of the inputs from those of `outputs`; an empty Array among either stands for zero. Outputs that do
   /// not depend on the inputs are allowed.

@@ -26,7 +26,7 @@ Differentiation::Differentiation(std::span<const Array> primals, const std::vect
   }
 }
 
-Differentiation::~Differentiation() { end(); }
+Differentiation::~Differentiation() { state_->tape->release(); }
 
 void Differentiation::end() noexcept { state_->tape->close(); }
 
@@ -38,6 +38,7 @@ std::vector<Array> Differentiation::gradients_of(const Array& loss) const {
   if (!is_floating(loss.dtype())) {
     throw DTypeError("grad", "The function must return a floating-point scalar.", {.got = describe(loss)});
   }
+  state_->tape->close();  // rules run one trace further out, also with what they captured in this one
   const Array seed = ones_like(outside(loss));
   return pull_back({&loss, 1}, {&seed, 1});
 }
