@@ -1,5 +1,7 @@
 #include <linseed/ops/linalg.hpp>
 
+#include <thread>
+
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
@@ -99,4 +101,20 @@ TEST_CASE("products say what does not fit") {
   CHECK(error_text<ShapeError>([] {
           return dot_general(zeros({1, 1, 1, 1, 1}), zeros({1, 1, 1, 1}), {.lhs_contract = {}, .rhs_contract = {}});
         }) == "[Shape] An Array has too many axes.\n  got: 9 axes\n  expected: at most 8");
+}
+
+// The serial OpenBLAS shares a work buffer between its callers; a training run gave other bits with three threads.
+TEST_CASE("products from several threads at once do not spoil each other") {
+  const Array a = sin(reshape(arange(100 * 784, float32), {100, 784}));
+  const Array b = cos(reshape(arange(784 * 120, float32), {784, 120}));
+  const Array expected = matmul(a, b);
+  std::vector<int> wrong(4, 0);
+  std::vector<std::thread> threads;
+  for (int& count : wrong) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100; ++i) count += identical(matmul(a, b), expected) ? 0 : 1;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == std::vector<int>(4, 0));
 }

@@ -1,7 +1,7 @@
 #include "kernels/linalg.hpp"
 
 #include <algorithm>
-#include <numeric>
+#include <mutex>
 
 #include <xtensor-blas/xblas.hpp>
 
@@ -44,6 +44,13 @@ Matrices matrices_of(const Shape& shape, const AxisList& batch, const AxisList& 
   return result;
 }
 
+// The serial OpenBLAS shares one work buffer between all callers: two products at a time spoil each other. So products
+// take turns, and the executor's other threads wait.
+std::mutex& blas_turn() noexcept {
+  static std::mutex mutex;
+  return mutex;
+}
+
 }  // namespace
 
 void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
@@ -60,24 +67,17 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
   }
   const std::int64_t rows = left.free;
   const std::int64_t columns = right.free;
-  // Panels of rows are products of their own; their height follows from the shape alone.
-  const std::int64_t panel = std::clamp<std::int64_t>((1 << 21) / std::max<std::int64_t>(1, depth * columns), 16, 512);
-  const std::int64_t panels = (rows + panel - 1) / panel;
   linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
-    executor.parallel_for(batches * panels, [&](std::int64_t task) {
-      const std::int64_t batch = task / panels;
-      const std::int64_t row = task % panels * panel;
-      const std::int64_t height = std::min(panel, rows - row);
-      const T* a = inputs[0].as<T>() + batch * rows * depth + (left.contracted_first ? row : row * depth);
-      const T* b = inputs[1].as<T>() + batch * columns * depth;
-      T* c = output.as<T>() + (batch * rows + row) * columns;
-      cxxblas::gemm<int>(cxxblas::RowMajor, left.contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
-                         right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(height),
-                         static_cast<int>(columns), static_cast<int>(depth), T{1}, a,
-                         static_cast<int>(left.contracted_first ? rows : depth), b,
-                         static_cast<int>(right.contracted_first ? columns : depth), T{0}, c,
-                         static_cast<int>(columns));
-    });
+    const std::lock_guard turn(blas_turn());
+    for (std::int64_t batch = 0; batch < batches; ++batch) {
+      cxxblas::gemm<int>(
+          cxxblas::RowMajor, left.contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
+          right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(rows), static_cast<int>(columns),
+          static_cast<int>(depth), T{1}, inputs[0].as<T>() + batch * rows * depth,
+          static_cast<int>(left.contracted_first ? rows : depth), inputs[1].as<T>() + batch * columns * depth,
+          static_cast<int>(right.contracted_first ? columns : depth), T{0}, output.as<T>() + batch * rows * columns,
+          static_cast<int>(columns));
+    }
   });
 }
 
