@@ -82,8 +82,7 @@ bool Mutable::contains(std::string_view collection) const {
   return (std::find(names_.begin(), names_.end(), collection) != names_.end()) != complement_;
 }
 
-// ---- variables
-// ----------------------------------------------------------------------------------------------------------
+// ---- variables ----
 
 const Array& Variable::value() const { return root_->variables.at(owner_->variable_path(collection_, name_)).array(); }
 
@@ -133,8 +132,7 @@ void reserve_variable(ScopeNode& node, std::string_view collection, std::string_
 
 }  // namespace
 
-// ---- scopes
-// -----------------------------------------------------------------------------------------------------------------
+// ---- scopes ----
 
 Scope::Scope(detail::ScopeRoot* root, ScopeNode* node, const std::type_info* pending)
     : root_(root), node_(node), pending_(pending), exceptions_(std::uncaught_exceptions()) {}

@@ -13,7 +13,7 @@ namespace {
 using Inputs = std::span<const Abstract>;
 using Gradients = std::vector<Array>;
 
-// ---- shape rules ------------------------------------------------------------------------------------------------
+// ---- shape rules ----
 
 Abstract unary_rule(Inputs inputs, const Attributes&) { return inputs[0]; }
 
@@ -49,7 +49,7 @@ Abstract cast_rule(Inputs inputs, const Attributes& attributes) {
   return {inputs[0].shape, std::get<attr::Cast>(attributes).dtype};
 }
 
-// ---- gradient rules: a is the application, g the cotangent of its output ------------------------------------------
+// ---- gradient rules: a is the application, g the cotangent of its output ----
 
 Array to_first(const Application& a, const Array& g) { return ops::sum_to_shape(g, a.inputs[0].shape()); }
 Array to_second(const Application& a, const Array& g) { return ops::sum_to_shape(g, a.inputs[1].shape()); }
@@ -120,7 +120,7 @@ Gradients cast_gradient(const Application& a, const Array& g) {
 
 }  // namespace
 
-// ---- the table ----------------------------------------------------------------------------------------------------
+// ---- the table ----
 
 namespace ops {
 
@@ -197,7 +197,7 @@ Family elementwise_family() {
 
 }  // namespace ops
 
-// ---- public functions -----------------------------------------------------------------------------------------------
+// ---- public functions ----
 
 namespace {
 

@@ -132,7 +132,7 @@ Abstract scatter_rule(Inputs inputs, const Attributes& attributes) {
   return {std::get<attr::Scatter>(attributes).shape, inputs[0].dtype};
 }
 
-// ---- gradients ------------------------------------------------------------------------------------------------------
+// ---- gradients ----
 
 Gradients reshape_gradient(const Application& a, const Array& g) { return {reshape(g, a.inputs[0].shape())}; }
 
@@ -226,7 +226,7 @@ Gradients take_along_add_gradient(const Application& a, const Array& g) {
 
 }  // namespace
 
-// ---- the tables -----------------------------------------------------------------------------------------------------
+// ---- the tables ----
 
 namespace ops {
 
@@ -257,8 +257,7 @@ Family index_family() {
 
 }  // namespace ops
 
-// ---- public functions
-// -------------------------------------------------------------------------------------------------
+// ---- public functions ----
 
 Array reshape(const Array& x, const Shape& shape) {
   Shape resolved = shape;

@@ -15,8 +15,7 @@ namespace linseed {
 using detail::ArrayNode;
 using detail::ProgramData;
 
-// ---- recording
-// --------------------------------------------------------------------------------------------------------
+// ---- recording ----
 
 Array ProgramTrace::add(ProgramData::Node node) {
   const Abstract result = node.result;
@@ -86,8 +85,7 @@ Program ProgramTrace::finish(std::span<const Array> outputs) {
   return result;
 }
 
-// ---- running
-// ----------------------------------------------------------------------------------------------------------
+// ---- running ----
 
 namespace {
 
@@ -140,8 +138,7 @@ std::vector<Array> interpret(const ProgramData& program, std::span<const Array> 
   return outputs;
 }
 
-// ---- looking at it
-// ------------------------------------------------------------------------------------------------------
+// ---- looking at it ----
 
 std::size_t Program::size() const noexcept {
   return static_cast<std::size_t>(

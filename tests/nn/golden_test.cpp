@@ -120,8 +120,7 @@ TEST_CASE("whole models compute what Flax computes, dropout masks included") {
   }
 }
 
-// ---- layers
-// -------------------------------------------------------------------------------------------------------------
+// ---- layers ----
 
 namespace {
 

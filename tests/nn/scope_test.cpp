@@ -43,8 +43,7 @@ struct Loose {
 
 }  // namespace
 
-// ---- names
-// ------------------------------------------------------------------------------------------------------------
+// ---- names ----
 
 TEST_CASE("automatic names count the modules of one type in one scope") {
   CHECK(shapes_of([](nn::Scope& scope, const Array& x) { return dense(scope, dense(scope, x)); }) ==
@@ -190,8 +189,7 @@ TEST_CASE("scopes know where they are and what they may do") {
   CHECK(has_dropout);
 }
 
-// ---- collections
-// --------------------------------------------------------------------------------------------------------
+// ---- collections ----
 
 namespace {
 
@@ -350,8 +348,7 @@ TEST_CASE("a dictionary where a parameter should be is refused") {
   CHECK_THROWS_AS((void)nn::apply(layer, made.set("params/kernel", Tree{{"a", x23}}), x23), StructureError);
 }
 
-// ---- keys
-// ---------------------------------------------------------------------------------------------------------------
+// ---- keys ----
 
 TEST_CASE("a stream that was not passed falls back to params, or is missed") {
   const nn::Dropout dropout{.rate = 0.5, .deterministic = false};
@@ -390,8 +387,7 @@ TEST_CASE("init without a key is possible only without parameters") {
         "  hint: pass nn::rngs({{\"params\", key}})");
 }
 
-// ---- errors on the way
-// --------------------------------------------------------------------------------------------------
+// ---- errors on the way ----
 
 TEST_CASE("errors of ops learn the module in which they happened") {
   struct Wrong {

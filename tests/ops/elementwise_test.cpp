@@ -24,8 +24,7 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 using Binary = std::function<Array(const ArrayLike&, const ArrayLike&)>;
 }  // namespace
 
-// ---- dtypes
-// -------------------------------------------------------------------------------------------------------------
+// ---- dtypes ----
 
 namespace {
 
@@ -161,8 +160,7 @@ TEST_CASE("numbers beside Arrays") {
   expect(Array{1.0} * (1 - 0.999), Array{0.0010000000000000009});
 }
 
-// ---- values
-// -------------------------------------------------------------------------------------------------------------
+// ---- values ----
 
 TEST_CASE("broadcasting follows NumPy") {
   const auto shape_of = [](const Shape& a, const Shape& b) {
@@ -329,8 +327,7 @@ TEST_CASE("astype saturates") {
   CHECK(same.data<double>().data() == x.data<double>().data());
 }
 
-// ---- errors
-// -------------------------------------------------------------------------------------------------------------
+// ---- errors ----
 
 TEST_CASE("elementwise ops say what does not fit") {
   CHECK(error_text<ShapeError>([] { return zeros({2, 3}) + zeros({4}); }) ==

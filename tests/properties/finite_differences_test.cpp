@@ -35,8 +35,7 @@ struct Case {
   double low = -2, high = 2;
 };
 
-// ---- checking
-// -----------------------------------------------------------------------------------------------------------
+// ---- checking ----
 
 // Distinct multiples of 2^-12 in (low, high), none in the middle: away from ties and from kinks at 0, and exact in
 // float32 even when a step is added.
@@ -126,8 +125,7 @@ void check(const Case& test) {
   check_gradient(pulled, all, "second derivative of " + name);
 }
 
-// ---- cases
-// --------------------------------------------------------------------------------------------------------------
+// ---- cases ----
 
 const std::vector<Shape> single_shapes{{}, {1}, {7}, {3, 5}, {1, 1, 2}, {0}, {2, 0, 3}};
 const std::vector<std::vector<Shape>> paired_shapes{

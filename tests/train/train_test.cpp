@@ -87,8 +87,7 @@ TEST_CASE("a compiled step keeps one program over many steps") {
   CHECK(step.trace_count() == 1);
 }
 
-// ---- metrics
-// --------------------------------------------------------------------------------------------------------------
+// ---- metrics ----
 
 TEST_CASE("accuracy counts rows whose largest logit is at the label") {
   const Array logits{{0.1, 0.9, 0.0}, {2.0, 1.0, 0.0}, {0.0, 0.0, 1.0}, {0.5, 0.5, 0.0}};
@@ -129,8 +128,7 @@ TEST_CASE("correct predictions add up exactly where float32 means would not") {
   CHECK(total.total == 16777217.0);
 }
 
-// ---- progress
-// -------------------------------------------------------------------------------------------------------------
+// ---- progress ----
 
 TEST_CASE("Progress is silent on what is no terminal") {
   std::FILE* file = std::tmpfile();

@@ -203,8 +203,7 @@ TEST_CASE("an exception leaves nothing behind") {
   CHECK(number(grad(f)(Array(0.5))) == 1.0F);
 }
 
-// ---- vjp
-// ------------------------------------------------------------------------------------------------------------------
+// ---- vjp ----
 
 TEST_CASE("vjp pulls any cotangent back, any number of times") {
   const auto f = [](const Array& x, const Array& y) { return Params{.w = x * y, .b = sum(x)}; };
@@ -243,8 +242,7 @@ TEST_CASE("cotangents must look like the result") {
         "  expected: float32[]");
 }
 
-// ---- custom_vjp
-// -----------------------------------------------------------------------------------------------------------
+// ---- custom_vjp ----
 
 namespace {
 
@@ -380,8 +378,7 @@ TEST_CASE("one jitted custom_vjp serves several threads") {
   CHECK(good == std::vector<int>(4, 20));
 }
 
-// ---- long programs
-// --------------------------------------------------------------------------------------------------------
+// ---- long programs ----
 
 TEST_CASE("ten thousand chained ops: eager, grad, jit, grad of jit, second derivatives") {
   constexpr int count = 10000;

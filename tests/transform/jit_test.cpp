@@ -135,8 +135,7 @@ TEST_CASE("a listener may forbid the retrace") {
   CHECK(number(f(Array(2.0))) == 4.0F);
 }
 
-// ---- the carry check
-// ----------------------------------------------------------------------------------------------------
+// ---- the carry check ----
 
 TEST_CASE("a state must come back as it went in") {
   const State state{.w = zeros({2}), .step = Array(0)};
@@ -182,8 +181,7 @@ TEST_CASE("the carry check looks into Trees and static fields") {
         "  hint: a step must give back what it takes; .carry_check = false allows this one to differ");
 }
 
-// ---- what jit refuses
-// ---------------------------------------------------------------------------------------------------
+// ---- what jit refuses ----
 
 TEST_CASE("control flow on traced values is a clear error") {
   const std::string hint =
@@ -262,8 +260,7 @@ TEST_CASE("arguments that are moved in are consumed on success only") {
   CHECK(constant.w.defined());
 }
 
-// ---- composition
-// --------------------------------------------------------------------------------------------------------
+// ---- composition ----
 
 TEST_CASE("jit inside jit is inlined") {
   const auto inner = jit([](const Array& x) { return x * 2 + 1; });
@@ -349,8 +346,7 @@ TEST_CASE("calls from several threads agree, and keep one program per signature"
   CHECK(f.trace_count() == 3);
 }
 
-// ---- programs
-// -----------------------------------------------------------------------------------------------------------
+// ---- programs ----
 
 TEST_CASE("programs print one node per line") {
   const Program program = make_program(
