@@ -85,6 +85,11 @@ std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
 
 using detail::ArrayNode;
 
+Array::Array(const Array& other) noexcept = default;
+Array& Array::operator=(const Array& other) noexcept = default;
+Array& Array::operator=(Array&& other) noexcept = default;
+Array::~Array() = default;
+
 Array Array::adopt(std::shared_ptr<const void> buffer, const Shape& shape, DType dtype) {
   return ArrayNode::concrete(std::move(buffer), shape, dtype);
 }

@@ -235,3 +235,19 @@ std::string to_string(const Array& array) {
 }
 
 }  // namespace linseed
+
+fmt::format_context::iterator fmt::formatter<linseed::Array>::format(const linseed::Array& array,
+                                                                     fmt::format_context& context) const {
+  return fmt::formatter<fmt::string_view>::format(linseed::to_string(array), context);
+}
+
+fmt::format_context::iterator fmt::formatter<linseed::Shape>::format(const linseed::Shape& shape,
+                                                                     fmt::format_context& context) const {
+  return fmt::formatter<fmt::string_view>::format(linseed::to_string(shape), context);
+}
+
+fmt::format_context::iterator fmt::formatter<linseed::DType>::format(linseed::DType dtype,
+                                                                     fmt::format_context& context) const {
+  const std::string_view text = linseed::to_string(dtype);
+  return fmt::formatter<fmt::string_view>::format({text.data(), text.size()}, context);
+}

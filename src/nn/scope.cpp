@@ -223,14 +223,13 @@ bool Scope::has_variable(std::string_view collection, std::string_view name) con
 }
 
 Array Scope::make_rng(std::string_view stream) {
-  const auto& streams = root_->rngs.streams;
-  auto found = streams.find(stream);
-  if (found == streams.end()) found = streams.find("params");
-  if (found == streams.end()) {
+  const Tree& streams = root_->rngs.streams;
+  const std::string name(streams.contains(stream) ? stream : "params");
+  if (!streams.contains(name)) {
     throw MissingRngError("apply", fmt::format("A key of the stream \"{}\" is needed.", stream),
                           {.at = node_->path, .hint = fmt::format("pass nn::rngs({{{{\"{}\", key}}}})", stream)});
   }
-  const std::int64_t count = ++node_->rng_counters.try_emplace(found->first, 0).first->second;
+  const std::int64_t count = ++node_->rng_counters.try_emplace(name, 0).first->second;
   // flax.core.scope: the key of the stream, folded with a hash of the names on the path and the counter.
   std::string message;
   for (const char c : node_->path) {
@@ -239,7 +238,7 @@ Array Scope::make_rng(std::string_view stream) {
   int bytes = 1;
   while (count >> (8 * bytes) != 0) ++bytes;
   for (int i = bytes - 1; i >= 0; --i) message += static_cast<char>(count >> (8 * i) & 0xff);
-  return random::fold_in(found->second, Array(static_cast<std::int64_t>(detail::sha1_prefix(message)), DType::uint32));
+  return random::fold_in(streams[name], Array(static_cast<std::int64_t>(detail::sha1_prefix(message)), DType::uint32));
 }
 
 bool Scope::has_rng(std::string_view stream) const { return root_->rngs.streams.contains(stream); }

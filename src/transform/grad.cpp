@@ -14,15 +14,20 @@ struct Differentiation::State {
   std::shared_ptr<Tape> tape = std::make_shared<Tape>();
 };
 
-Differentiation::Differentiation(std::span<const Array> primals, const std::vector<std::string>& paths)
-    : state_(std::make_unique<State>()), primals_(primals.begin(), primals.end()) {
-  for (std::size_t i = 0; i < primals_.size(); ++i) {
-    if (!is_floating(primals_[i].dtype())) {
-      throw DTypeError(
-          "grad", "Only floating-point Arrays have gradients.",
-          {.at = paths[i], .got = describe(primals_[i]), .hint = "pass it as an argument that is not differentiated"});
+Differentiation::Differentiation(std::span<const pytree::View> arguments, std::span<const std::size_t> positions)
+    : state_(std::make_unique<State>()) {
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::vector<Array> leaves = pytree::leaves(arguments[i]);
+    for (std::size_t k = 0; k < leaves.size(); ++k) {
+      if (!is_floating(leaves[k].dtype())) {
+        throw DTypeError("grad", "Only floating-point Arrays have gradients.",
+                         {.at = pytree::paths(arguments[i], fmt::format("argument {}", positions[i]))[k],
+                          .got = describe(leaves[k]),
+                          .hint = "pass it as an argument that is not differentiated"});
+      }
+      primals_.push_back(leaves[k]);
+      inputs_.push_back(state_->tape->add_input(leaves[k]));
     }
-    inputs_.push_back(state_->tape->add_input(primals_[i]));
   }
 }
 
@@ -39,7 +44,7 @@ std::vector<Array> Differentiation::gradients_of(const Array& loss) const {
     throw DTypeError("grad", "The function must return a floating-point scalar.", {.got = describe(loss)});
   }
   state_->tape->close();  // rules run one trace further out, also with what they captured in this one
-  const Array seed = ones_like(outside(loss));
+  const Array seed = ones_like(settled(loss));
   return pull_back({&loss, 1}, {&seed, 1});
 }
 
@@ -56,7 +61,13 @@ std::vector<Array> Differentiation::pull_back(std::span<const Array> outputs, st
   return gradients;
 }
 
-Array outside(const Array& array) { return array.defined() ? settled(array) : array; }
+void take_outside(const pytree::Type& type, void* value) {
+  std::vector<Array> leaves = pytree::leaves(pytree::View{&type, value});
+  for (Array& leaf : leaves) {
+    if (leaf.defined()) leaf = settled(leaf);
+  }
+  pytree::assign_leaves(type, value, leaves);
+}
 
 std::vector<Array> call_custom_vjp(
     std::function<std::vector<Array>(std::span<const Array>)> primal,

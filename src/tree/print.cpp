@@ -63,3 +63,8 @@ std::string to_string(const Tree& tree) {
 std::ostream& operator<<(std::ostream& stream, const Tree& tree) { return stream << to_string(tree); }
 
 }  // namespace linseed
+
+fmt::format_context::iterator fmt::formatter<linseed::Tree>::format(const linseed::Tree& tree,
+                                                                    fmt::format_context& context) const {
+  return fmt::formatter<fmt::string_view>::format(linseed::to_string(tree), context);
+}

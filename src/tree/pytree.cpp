@@ -1,6 +1,7 @@
 #include <linseed/tree/pytree.hpp>
 
 #include <algorithm>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -8,7 +9,123 @@
 
 #include "core/array_node.hpp"
 
-namespace linseed::detail {
+namespace linseed::pytree {
+
+namespace {
+
+using Kind = Type::Kind;
+
+/// The parts of a struct or tuple, in place.
+class Places {
+ public:
+  Places(const Type& type, const void* value) : places_(type.parts.size()) {
+    type.places(const_cast<void*>(value), places_.data());
+  }
+  [[nodiscard]] void* operator[](std::size_t index) const noexcept { return places_[index]; }
+
+ private:
+  std::vector<void*> places_;
+};
+
+Elements elements_of(const Type& type, const void* value) { return type.elements(const_cast<void*>(value)); }
+
+std::vector<Entry> entries_of(const Type& type, const void* value) {
+  std::vector<Entry> result;
+  type.entries(const_cast<void*>(value), result);
+  return result;
+}
+
+/// How part `index` is called in paths.
+std::string part_key(const Type& type, std::size_t index) {
+  return type.parts[index].name.empty() ? std::to_string(index) : std::string(type.parts[index].name);
+}
+
+void collect_leaves(const Type& type, const void* value, std::vector<Array>& result) {
+  switch (type.kind) {
+    case Kind::constant: return;
+    case Kind::array: result.push_back(*static_cast<const Array*>(value)); return;
+    case Kind::tree: static_cast<const Tree*>(value)->collect_leaves(result); return;
+    case Kind::record:
+    case Kind::tuple: {
+      const Places places(type, value);
+      for (std::size_t i = 0; i < type.parts.size(); ++i) collect_leaves(*type.parts[i].type, places[i], result);
+      return;
+    }
+    case Kind::sequence:
+    case Kind::optional: {
+      const auto [first, count] = elements_of(type, value);
+      for (std::size_t i = 0; i < count; ++i) collect_leaves(*type.element, first + i * type.element->size, result);
+      return;
+    }
+    case Kind::map:
+      for (const Entry& entry : entries_of(type, value)) collect_leaves(*type.element, entry.value, result);
+      return;
+  }
+}
+
+void collect_paths(const Type& type, const void* value, const std::string& path, std::vector<std::string>& result) {
+  switch (type.kind) {
+    case Kind::constant: return;
+    case Kind::array: result.push_back(path); return;
+    case Kind::tree:
+      for (const std::string& inner : static_cast<const Tree*>(value)->paths())
+        result.push_back(linseed::detail::join_path(path, inner));
+      return;
+    case Kind::record:
+    case Kind::tuple: {
+      const Places places(type, value);
+      for (std::size_t i = 0; i < type.parts.size(); ++i)
+        collect_paths(*type.parts[i].type, places[i], linseed::detail::join_path(path, part_key(type, i)), result);
+      return;
+    }
+    case Kind::sequence: {
+      const auto [first, count] = elements_of(type, value);
+      for (std::size_t i = 0; i < count; ++i)
+        collect_paths(*type.element, first + i * type.element->size,
+                      linseed::detail::join_path(path, std::to_string(i)), result);
+      return;
+    }
+    case Kind::optional:
+      if (const auto [first, count] = elements_of(type, value); count > 0)
+        collect_paths(*type.element, first, path, result);
+      return;
+    case Kind::map:
+      for (const auto& [key, element] : entries_of(type, value))
+        collect_paths(*type.element, element, linseed::detail::join_path(path, key), result);
+      return;
+  }
+}
+
+void assign_leaves(const Type& type, void* value, std::span<const Array> leaves, std::size_t& next) {
+  switch (type.kind) {
+    case Kind::constant: return;
+    case Kind::array:
+      if (next == leaves.size()) linseed::detail::throw_leaf_count(leaves.size(), next + 1);
+      *static_cast<Array*>(value) = leaves[next++];
+      return;
+    case Kind::tree: {
+      Tree& tree = *static_cast<Tree*>(value);
+      tree = tree.with_leaves(leaves, next);
+      return;
+    }
+    case Kind::record:
+    case Kind::tuple: {
+      const Places places(type, value);
+      for (std::size_t i = 0; i < type.parts.size(); ++i) assign_leaves(*type.parts[i].type, places[i], leaves, next);
+      return;
+    }
+    case Kind::sequence:
+    case Kind::optional: {
+      const auto [first, count] = elements_of(type, value);
+      for (std::size_t i = 0; i < count; ++i)
+        assign_leaves(*type.element, first + i * type.element->size, leaves, next);
+      return;
+    }
+    case Kind::map:
+      for (const Entry& entry : entries_of(type, value)) assign_leaves(*type.element, entry.value, leaves, next);
+      return;
+  }
+}
 
 bool same_abstract(const Array& a, const Array& b) noexcept {
   if (!a.defined() || !b.defined()) return a.defined() == b.defined();
@@ -23,58 +140,161 @@ bool same_abstract(const Tree& a, const Tree& b) noexcept {
       [](const auto& x, const auto& y) { return x.first == y.first && same_abstract(x.second, y.second); });
 }
 
-std::string describe_change(const Array& a, const Array& b) {
-  const auto text = [](const Array& x) { return x.defined() ? describe(x) : std::string("empty"); };
-  return fmt::format("{} -> {}", text(a), text(b));
+bool same_keys(const std::vector<Entry>& a, const std::vector<Entry>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Entry& x, const Entry& y) { return x.key == y.key; });
 }
 
-namespace {
-
-void changes(const Tree& a, const Tree& b, const std::string& path, std::string& report) {
-  const auto line = [&](const std::string& at, std::string_view text) {
-    report += report.empty() ? "" : "\n";
-    report += at.empty() ? std::string(text) : fmt::format("/{}: {}", at, text);
-  };
-  if (a.is_leaf() && b.is_leaf()) {
-    if (!same_abstract(a.array(), b.array())) line(path, describe_change(a.array(), b.array()));
-    return;
+bool same_signature(const Type& type, const void* a, const void* b) {
+  switch (type.kind) {
+    case Kind::constant: return type.equal(a, b);
+    case Kind::array: return same_abstract(*static_cast<const Array*>(a), *static_cast<const Array*>(b));
+    case Kind::tree: return same_abstract(*static_cast<const Tree*>(a), *static_cast<const Tree*>(b));
+    case Kind::record:
+    case Kind::tuple: {
+      const Places left(type, a), right(type, b);
+      for (std::size_t i = 0; i < type.parts.size(); ++i) {
+        if (!same_signature(*type.parts[i].type, left[i], right[i])) return false;
+      }
+      return true;
+    }
+    case Kind::sequence:
+    case Kind::optional: {
+      const Elements left = elements_of(type, a), right = elements_of(type, b);
+      if (left.count != right.count) return false;
+      for (std::size_t i = 0; i < left.count; ++i) {
+        const std::size_t offset = i * type.element->size;
+        if (!same_signature(*type.element, left.first + offset, right.first + offset)) return false;
+      }
+      return true;
+    }
+    case Kind::map: {
+      const std::vector<Entry> left = entries_of(type, a), right = entries_of(type, b);
+      if (!same_keys(left, right)) return false;
+      for (std::size_t i = 0; i < left.size(); ++i) {
+        if (!same_signature(*type.element, left[i].value, right[i].value)) return false;
+      }
+      return true;
+    }
   }
-  if (a.is_leaf() || b.is_leaf()) {
-    line(path, a.is_leaf() ? "an Array -> a dictionary" : "a dictionary -> an Array");
-    return;
-  }
-  for (const auto& [key, child] : a.entries()) {
-    const Tree* other = b.find(key);
-    if (other == nullptr)
-      line(join_path(path, key), "present -> absent");
-    else
-      changes(child, *other, join_path(path, key), report);
-  }
-  for (const auto& [key, child] : b.entries()) {
-    if (a.find(key) == nullptr) line(join_path(path, key), "absent -> present");
-  }
+  return false;
 }
+
+/// Collects differences as lines, each with the path where it is.
+class Comparison {
+ public:
+  void compare(const Type& type, const void* a, const void* b, const std::string& path) {
+    const auto inside = [&path](const std::string& key) { return linseed::detail::join_path(path, key); };
+    switch (type.kind) {
+      case Kind::constant:
+        if (!type.equal(a, b)) add(path, "a static value changed");
+        return;
+      case Kind::array: compare(*static_cast<const Array*>(a), *static_cast<const Array*>(b), path); return;
+      case Kind::tree: compare(*static_cast<const Tree*>(a), *static_cast<const Tree*>(b), path); return;
+      case Kind::record:
+      case Kind::tuple: {
+        const Places left(type, a), right(type, b);
+        for (std::size_t i = 0; i < type.parts.size(); ++i)
+          compare(*type.parts[i].type, left[i], right[i], inside(part_key(type, i)));
+        return;
+      }
+      case Kind::sequence: {
+        const Elements left = elements_of(type, a), right = elements_of(type, b);
+        if (left.count != right.count) {
+          add(path, fmt::format("{} -> {} elements", left.count, right.count));
+          return;
+        }
+        for (std::size_t i = 0; i < left.count; ++i) {
+          const std::size_t offset = i * type.element->size;
+          compare(*type.element, left.first + offset, right.first + offset, inside(std::to_string(i)));
+        }
+        return;
+      }
+      case Kind::optional: {
+        const Elements left = elements_of(type, a), right = elements_of(type, b);
+        if (left.count != right.count) {
+          add(path, left.count > 0 ? "present -> absent" : "absent -> present");
+        } else if (left.count > 0) {
+          compare(*type.element, left.first, right.first, path);
+        }
+        return;
+      }
+      case Kind::map: {
+        const std::vector<Entry> left = entries_of(type, a), right = entries_of(type, b);
+        if (!same_keys(left, right)) {
+          add(path, "other keys");
+          return;
+        }
+        for (std::size_t i = 0; i < left.size(); ++i)
+          compare(*type.element, left[i].value, right[i].value, inside(std::string(left[i].key)));
+        return;
+      }
+    }
+  }
+
+  std::vector<std::string> lines;
+
+ private:
+  void add(const std::string& path, std::string_view text) { lines.push_back(fmt::format("{}: {}", path, text)); }
+
+  void compare(const Array& a, const Array& b, const std::string& path) {
+    const auto text = [](const Array& x) { return x.defined() ? linseed::describe(x) : std::string("empty"); };
+    if (!same_abstract(a, b)) add(path, fmt::format("{} -> {}", text(a), text(b)));
+  }
+
+  void compare(const Tree& a, const Tree& b, const std::string& path) {
+    if (a.is_leaf() && b.is_leaf()) return compare(a.array(), b.array(), path);
+    if (a.is_leaf() || b.is_leaf())
+      return add(path, a.is_leaf() ? "an Array -> a dictionary" : "a dictionary -> an Array");
+    for (const auto& [key, child] : a.entries()) {
+      if (const Tree* other = b.find(key))
+        compare(child, *other, linseed::detail::join_path(path, key));
+      else
+        add(linseed::detail::join_path(path, key), "present -> absent");
+    }
+    for (const auto& [key, child] : b.entries()) {
+      if (a.find(key) == nullptr) add(linseed::detail::join_path(path, key), "absent -> present");
+    }
+  }
+};
 
 }  // namespace
 
-std::string describe_change(const Tree& a, const Tree& b) {
-  std::string report;
-  changes(a, b, "", report);
-  return report;
+std::vector<Array> leaves(View value) {
+  std::vector<Array> result;
+  append_leaves(value, result);
+  return result;
 }
 
-void throw_leaf_count(std::size_t got, std::size_t expected) {
-  throw StructureError(
-      "Tree", "The number of leaves differs.",
-      {.got = std::to_string(got), .expected = fmt::format("{}{}", got < expected ? "at least " : "", expected)});
+void append_leaves(View value, std::vector<Array>& result) { collect_leaves(*value.type, value.value, result); }
+
+std::vector<std::string> paths(View value, const std::string& root) {
+  std::vector<std::string> result;
+  collect_paths(*value.type, value.value, root, result);
+  return result;
+}
+
+void assign_leaves(const Type& type, void* value, std::span<const Array> leaves) {
+  std::size_t next = 0;
+  assign_leaves(type, value, leaves, next);
+  if (next != leaves.size()) linseed::detail::throw_leaf_count(leaves.size(), next);
+}
+
+bool same_signature(View a, View b) { return same_signature(*a.type, a.value, b.value); }
+
+std::vector<std::string> differences(View a, View b, const std::string& root) {
+  Comparison comparison;
+  comparison.compare(*a.type, a.value, b.value, root);
+  return std::move(comparison.lines);
 }
 
 std::vector<Array> placeholders(std::span<const Array> arrays) {
   std::vector<Array> result;
   for (const Array& array : arrays) {
-    result.push_back(array.defined() ? ArrayNode::make({.shape = array.shape(), .dtype = array.dtype()}) : Array());
+    result.push_back(
+        array.defined() ? linseed::detail::ArrayNode::make({.shape = array.shape(), .dtype = array.dtype()}) : Array());
   }
   return result;
 }
 
-}  // namespace linseed::detail
+}  // namespace linseed::pytree

@@ -7,7 +7,6 @@
 #include <fmt/ranges.h>
 
 #include <linseed/core/error.hpp>
-#include <linseed/tree/pytree.hpp>
 
 namespace linseed {
 
@@ -53,13 +52,25 @@ void throw_structures_differ(const std::string& path, const Tree& a, const Tree&
                        {.at = path.empty() ? "the root" : path, .got = describe_node(b), .expected = describe_node(a)});
 }
 
+void throw_leaf_count(std::size_t got, std::size_t expected) {
+  throw StructureError(
+      "Tree", "The number of leaves differs.",
+      {.got = std::to_string(got), .expected = fmt::format("{}{}", got < expected ? "at least " : "", expected)});
+}
+
 }  // namespace detail
 
 Tree::Tree() = default;
+Tree::Tree(const Tree& other) noexcept = default;
+Tree& Tree::operator=(const Tree& other) noexcept = default;
+Tree& Tree::operator=(Tree&& other) noexcept = default;
+Tree::~Tree() = default;
 
 Tree::Tree(Array leaf) : leaf_(std::move(leaf)) {
   if (!leaf_.defined()) throw StructureError("Tree", "An empty Array cannot be a leaf.");
 }
+
+Tree::Tree(std::initializer_list<std::pair<const std::string, Tree>> entries) : Tree(Dict(entries)) {}
 
 Tree::Tree(Dict entries) : entries_(entries.empty() ? nullptr : std::make_shared<const Dict>(std::move(entries))) {}
 

@@ -24,7 +24,8 @@ namespace {
 nn::Rngs rngs_of(const json& entry) {
   nn::Rngs result;
   if (!entry.contains("rngs")) return result;
-  for (const auto& [stream, words] : entry.at("rngs").items()) result.streams.emplace(stream, support::key_of(words));
+  for (const auto& [stream, words] : entry.at("rngs").items())
+    result.streams = result.streams.set(stream, support::key_of(words));
   return result;
 }
 

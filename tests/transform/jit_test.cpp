@@ -110,6 +110,21 @@ TEST_CASE("a struct's static fields are part of the signature, by value") {
   CHECK(f.retrace_reasons() == std::vector<std::string>{"settings/model: a static value changed"});
 }
 
+TEST_CASE("arguments may all be static, or none at all") {
+  const auto filled = jit([](int rows, std::pair<std::string, double> value) {
+    return full({rows}, value.first == "twice" ? 2 * value.second : value.second, float32);
+  });
+  CHECK(identical(filled(2, std::pair{std::string("once"), 1.5}), Array{1.5, 1.5}));
+  CHECK(identical(filled(2, std::pair{std::string("twice"), 1.5}), Array{3.0, 3.0}));
+  CHECK(identical(filled(2, std::pair{std::string("once"), 1.5}), Array{1.5, 1.5}));
+  CHECK(filled.trace_count() == 2);
+  CHECK(filled.retrace_reasons() == std::vector<std::string>{"argument 1/0: a static value changed"});
+  const auto constant = jit([] { return Array(3.0); });
+  CHECK(constant().item<float>() == 3.0F);
+  CHECK(constant().item<float>() == 3.0F);
+  CHECK(constant.trace_count() == 1);
+}
+
 TEST_CASE("a retrace names the argument as the type of a struct, and tells its listener") {
   std::vector<std::vector<std::string>> heard;
   const auto step =

@@ -90,6 +90,11 @@ void NestedList<T>::throw_ragged(std::int64_t expected, std::int64_t got) {
 class Array {
  public:
   Array() noexcept = default;
+  Array(const Array& other) noexcept;
+  Array(Array&& other) noexcept = default;
+  Array& operator=(const Array& other) noexcept;
+  Array& operator=(Array&& other) noexcept;
+  ~Array();
 
   /// A scalar: float32 for floating-point numbers, int32 for integers (as JAX does), unless `dtype` says otherwise.
   template <Number T>
@@ -240,22 +245,13 @@ std::ostream& operator<<(std::ostream& stream, const Array& array);
 
 template <>
 struct fmt::formatter<linseed::Array> : fmt::formatter<fmt::string_view> {
-  auto format(const linseed::Array& array, fmt::format_context& context) const -> decltype(context.out()) {
-    const std::string text = linseed::to_string(array);
-    return fmt::formatter<fmt::string_view>::format(text, context);
-  }
+  fmt::format_context::iterator format(const linseed::Array& array, fmt::format_context& context) const;
 };
 template <>
 struct fmt::formatter<linseed::Shape> : fmt::formatter<fmt::string_view> {
-  auto format(const linseed::Shape& shape, fmt::format_context& context) const -> decltype(context.out()) {
-    const std::string text = linseed::to_string(shape);
-    return fmt::formatter<fmt::string_view>::format(text, context);
-  }
+  fmt::format_context::iterator format(const linseed::Shape& shape, fmt::format_context& context) const;
 };
 template <>
 struct fmt::formatter<linseed::DType> : fmt::formatter<fmt::string_view> {
-  auto format(linseed::DType dtype, fmt::format_context& context) const -> decltype(context.out()) {
-    const std::string_view text = linseed::to_string(dtype);
-    return fmt::formatter<fmt::string_view>::format({text.data(), text.size()}, context);
-  }
+  fmt::format_context::iterator format(linseed::DType dtype, fmt::format_context& context) const;
 };

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -65,10 +64,10 @@ class Mutable {
 
 /// Keys by stream: `nn::rngs({{"dropout", key}})`.
 struct Rngs {
-  std::map<std::string, Array, std::less<>> streams;
+  Tree streams;
 };
-[[nodiscard]] inline Rngs rngs(std::initializer_list<std::pair<const std::string, Array>> streams) {
-  return {{streams}};
+[[nodiscard]] inline Rngs rngs(std::initializer_list<std::pair<const std::string, Tree>> streams) {
+  return {Tree(streams)};
 }
 
 namespace detail {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -30,8 +31,9 @@ namespace detail {
 /// One differentiation under way.
 class Differentiation {
  public:
-  /// Throws DTypeError naming the path of an Array that is not floating-point.
-  Differentiation(std::span<const Array> primals, const std::vector<std::string>& paths);
+  /// By the Arrays of arguments number `positions`. Throws DTypeError naming the path of one that is not
+  /// floating-point.
+  Differentiation(std::span<const pytree::View> arguments, std::span<const std::size_t> positions);
   ~Differentiation();
   Differentiation(const Differentiation&) = delete;
   Differentiation& operator=(const Differentiation&) = delete;
@@ -50,8 +52,8 @@ class Differentiation {
   std::vector<Array> primals_, inputs_;
 };
 
-/// What an Array stands for outside of the traces that have ended.
-Array outside(const Array& array);
+/// Replaces the Arrays inside `value` by what they stand for outside of the traces that have ended.
+void take_outside(const pytree::Type& type, void* value);
 
 template <class T>
 struct LossAndAux {
@@ -62,29 +64,9 @@ struct LossAndAux<std::pair<Array, Aux>> {
   static constexpr bool has_aux = true;
 };
 
-template <std::size_t... I, class Tuple>
-auto select(const Tuple& arguments) {
-  return std::make_tuple(std::get<I>(arguments)...);
-}
-
-// Puts `values` into the selected places of `arguments`.
-template <std::size_t... I, class Tuple, class Values>
-Tuple replaced(Tuple arguments, const Values& values) {
-  [&]<std::size_t... K>(std::index_sequence<K...>) {
-    ((std::get<I>(arguments) = std::get<K>(values)), ...);
-  }(std::make_index_sequence<sizeof...(I)>{});
-  return arguments;
-}
-
-template <std::size_t... I, class Tuple>
-std::vector<std::string> selected_paths(const Tuple& arguments) {
-  std::vector<std::string> result;
-  const auto append = [&](std::size_t index, const auto& argument) {
-    for (std::string& path : pytree::paths(argument, "argument " + std::to_string(index)))
-      result.push_back(std::move(path));
-  };
-  (append(I, std::get<I>(arguments)), ...);
-  return result;
+template <std::size_t... I>
+constexpr std::array<std::size_t, sizeof...(I)> counted(std::index_sequence<I...>) {
+  return {I...};
 }
 
 template <class Tuple>
@@ -109,20 +91,22 @@ template <class F, std::size_t... I>
     using Result = std::invoke_result_t<const F&, const Args&...>;
     static_assert(std::is_same_v<Result, Array> || detail::LossAndAux<Result>::has_aux,
                   "linseed: a function under grad returns a scalar Array, or std::pair of it and what else it found");
-    const std::tuple<Args...> arguments(args...);
-    const auto primals = detail::select<I...>(arguments);
-    detail::Differentiation differentiation(pytree::leaves(primals), detail::selected_paths<I...>(arguments));
-    const auto traced = pytree::with_leaves(primals, differentiation.inputs());
-    const Result result = std::apply(f, detail::replaced<I...>(arguments, traced));
+    std::tuple<Args...> arguments(args...);
+    auto gradient = std::make_tuple(std::get<I>(arguments)...);  // of the same structure
+    const std::array views = {pytree::View::of(std::get<I>(arguments))...};
+    detail::Differentiation differentiation(views, std::array{I...});
+    pytree::assign_leaves(pytree::type_of<decltype(gradient)>, &gradient, differentiation.inputs());
+    std::tie(std::get<I>(arguments)...) = gradient;
+    Result result = std::apply(f, std::as_const(arguments));
     std::vector<Array> gradients;
     if constexpr (detail::LossAndAux<Result>::has_aux) {
       gradients = differentiation.gradients_of(result.first);
     } else {
       gradients = differentiation.gradients_of(result);
     }
-    differentiation.end();
-    return std::pair(pytree::map(detail::outside, result),
-                     detail::unwrap_single(pytree::with_leaves(primals, gradients)));
+    detail::take_outside(pytree::type_of<Result>, &result);
+    pytree::assign_leaves(pytree::type_of<decltype(gradient)>, &gradient, gradients);
+    return std::pair(std::move(result), detail::unwrap_single(std::move(gradient)));
   };
 }
 template <class F>
@@ -152,15 +136,17 @@ template <class F>
 template <class F, class... Args>
 [[nodiscard]] auto vjp(const F& f, const Args&... args) {
   const std::tuple<Args...> arguments(args...);
-  auto differentiation =
-      std::make_shared<detail::Differentiation>(pytree::leaves(arguments), pytree::paths(arguments, "argument"));
+  const std::array<pytree::View, sizeof...(Args)> views = {pytree::View::of(args)...};
+  constexpr auto positions = detail::counted(std::index_sequence_for<Args...>{});
+  auto differentiation = std::make_shared<detail::Differentiation>(views, positions);
   auto result = std::apply(f, pytree::with_leaves(arguments, differentiation->inputs()));
   differentiation->end();
   const std::vector<Array> outputs = pytree::leaves(result);
   auto pull_back = [differentiation, outputs, arguments](const decltype(result)& cotangent) {
     return pytree::with_leaves(arguments, differentiation->pull_back(outputs, pytree::leaves(cotangent)));
   };
-  return std::pair(pytree::map(detail::outside, result), std::move(pull_back));
+  detail::take_outside(pytree::type_of<decltype(result)>, &result);
+  return std::pair(std::move(result), std::move(pull_back));
 }
 
 namespace detail {

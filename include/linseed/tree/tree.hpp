@@ -29,8 +29,13 @@ class Tree {
   using Dict = std::map<std::string, Tree, std::less<>>;
 
   Tree();
+  Tree(const Tree& other) noexcept;
+  Tree(Tree&& other) noexcept = default;
+  Tree& operator=(const Tree& other) noexcept;
+  Tree& operator=(Tree&& other) noexcept;
+  ~Tree();
   Tree(Array leaf);  // NOLINT: an Array is a tree
-  Tree(std::initializer_list<std::pair<const std::string, Tree>> entries) : Tree(Dict(entries)) {}
+  Tree(std::initializer_list<std::pair<const std::string, Tree>> entries);
   explicit Tree(Dict entries);
 
   [[nodiscard]] bool is_leaf() const noexcept { return leaf_.defined(); }
@@ -118,6 +123,7 @@ std::ostream& operator<<(std::ostream& stream, const Tree& tree);
 
 namespace detail {
 [[noreturn]] void throw_structures_differ(const std::string& path, const Tree& a, const Tree& b);
+[[noreturn]] void throw_leaf_count(std::size_t got, std::size_t expected);
 std::string join_path(std::string_view parent, std::string_view key);
 
 template <class Function, class... Trees>
@@ -153,8 +159,5 @@ Tree tree::map(Function&& function, const Tree& first, const Trees&... rest) {
 
 template <>
 struct fmt::formatter<linseed::Tree> : fmt::formatter<fmt::string_view> {
-  auto format(const linseed::Tree& tree, fmt::format_context& context) const -> decltype(context.out()) {
-    const std::string text = linseed::to_string(tree);
-    return fmt::formatter<fmt::string_view>::format(text, context);
-  }
+  fmt::format_context::iterator format(const linseed::Tree& tree, fmt::format_context& context) const;
 };
