@@ -39,6 +39,10 @@ Array ArrayNode::concrete(std::shared_ptr<const void> buffer, const Shape& shape
   return make({.shape = shape, .dtype = dtype, .buffer = std::move(buffer)});
 }
 
+Array ArrayNode::fresh(std::shared_ptr<void> buffer, const Shape& shape, DType dtype) {
+  return make({.shape = shape, .dtype = dtype, .buffer = std::move(buffer), .writable = true});
+}
+
 Array ArrayNode::traced(std::shared_ptr<Trace> trace, int index, const Shape& shape, DType dtype, Array value) {
   return make({.shape = shape, .dtype = dtype, .trace = std::move(trace), .index = index, .value = std::move(value)});
 }
@@ -102,7 +106,7 @@ Array Array::copy_of(const void* values, std::int64_t count, const Shape& shape,
                       .expected = fmt::format("{} for {}", shape.elements(), to_string(shape))});
   }
   if (count > 0) std::memcpy(buffer.get(), values, static_cast<std::size_t>(count) * size_of(dtype));
-  return ArrayNode::concrete(std::move(buffer), shape, dtype);
+  return ArrayNode::fresh(std::move(buffer), shape, dtype);
 }
 
 namespace {
@@ -113,7 +117,7 @@ Array converted(const From* values, const Shape& shape, DType dtype) {
     To* out = static_cast<To*>(buffer.get());
     for (std::int64_t i = 0; i < shape.elements(); ++i) out[i] = kernels::convert<To>(values[i]);
   });
-  return ArrayNode::concrete(std::move(buffer), shape, dtype);
+  return ArrayNode::fresh(std::move(buffer), shape, dtype);
 }
 }  // namespace
 

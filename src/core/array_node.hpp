@@ -18,6 +18,7 @@ struct ArrayNode {
   Shape shape = {};
   DType dtype = DType::float32;
   std::shared_ptr<const void> buffer = {};
+  bool writable = false;  ///< the buffer was allocated by linseed: a compiled step may reuse it when it is donated
   std::shared_ptr<Trace> trace = {};
   int index = -1;
   Array value = {};
@@ -27,6 +28,10 @@ struct ArrayNode {
   static const ArrayNode* peek(const Array& array) noexcept { return array.node_.get(); }
   static Array make(ArrayNode node);
   static Array concrete(std::shared_ptr<const void> buffer, const Shape& shape, DType dtype);
+  /// Around a buffer of `allocate`.
+  static Array fresh(std::shared_ptr<void> buffer, const Shape& shape, DType dtype);
+  /// How many handles there are.
+  static long holders(const Array& array) noexcept { return array.node_.use_count(); }
   static Array traced(std::shared_ptr<Trace> trace, int index, const Shape& shape, DType dtype, Array value = {});
 };
 

@@ -1,18 +1,10 @@
 #pragma once
 
 #include "kernels/kernel.hpp"
+#include "kernels/micro_op.hpp"
 #include "kernels/scalar_functions.hpp"
 
 namespace linseed::kernels {
-
-#define LINSEED_UNARY_FUNCTIONS(X)                                                                                \
-  X(Neg)                                                                                                          \
-  X(Sign) X(Abs) X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) \
-      X(ErfInv) X(Floor) X(Ceil) X(Round) X(IsFinite) X(LogicalNot)
-#define LINSEED_BINARY_FUNCTIONS(X)                                                                                \
-  X(Add)                                                                                                           \
-  X(Sub) X(Mul) X(Div) X(Pow) X(Mod) X(Maximum) X(Minimum) X(Equal) X(NotEqual) X(Less) X(LessEqual) X(LogicalAnd) \
-      X(LogicalOr)
 
 namespace reference {
 /// output[i] = Function(input[i])

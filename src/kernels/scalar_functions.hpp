@@ -179,7 +179,7 @@ struct Exp {
   static constexpr Domain domain = Domain::floating;
   template <class T>
   T operator()(T x) const noexcept {
-    return std::exp(x);
+    return special::exp(x);
   }
 };
 struct Expm1 {
@@ -235,14 +235,14 @@ struct Tanh {
   static constexpr Domain domain = Domain::floating;
   template <class T>
   T operator()(T x) const noexcept {
-    return std::tanh(x);
+    return special::tanh(x);
   }
 };
 struct Sigmoid {
   static constexpr Domain domain = Domain::floating;
   template <class T>
   T operator()(T x) const noexcept {
-    return T{1} / (T{1} + std::exp(-x));
+    return special::sigmoid(x);
   }
 };
 struct Relu {

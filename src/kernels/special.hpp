@@ -50,6 +50,45 @@ template <class T, class... Rest>
   return x >= 0.0f ? result : std::numeric_limits<float>::quiet_NaN();
 }
 
+/// e^x within 1.2 ulp where the result is normal: x = k ln 2 + r, Cephes' polynomial for e^r, and 2^k in two factors so
+/// that results run out gently into subnormals, zero and infinity.
+[[gnu::always_inline]] inline float exp(float x) noexcept {
+  const float low = x < -104.0f ? -104.0f : x;
+  const float bounded = low > 89.0f ? 89.0f : low;
+  // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
+  const float shifted = std::fma(bounded, 1.44269504088896341f, 12582912.0f);
+  const float k = shifted - 12582912.0f;
+  const auto exponent = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) - 0x4B400000u);
+  const float r = std::fma(k, 2.12194440e-4f, std::fma(k, -0.693359375f, bounded));
+  const float p = detail::horner(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
+                                 1.6666665459e-1f, 5.0000001201e-1f);
+  const float e = std::fma(r * r, p, r) + 1.0f;
+  const std::int32_t half = exponent >> 1;
+  const auto power_of_two = [](std::int32_t n) __attribute__((always_inline)) {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(n + 127) << 23);
+  };
+  return e * power_of_two(half) * power_of_two(exponent - half);
+}
+inline double exp(double x) noexcept { return std::exp(x); }
+
+/// 1 / (1 + e^-x), within 3 ulp where the result is normal.
+template <std::floating_point T>
+[[gnu::always_inline]] inline T sigmoid(T x) noexcept {
+  return T(1) / (T(1) + exp(-x));
+}
+
+/// Hyperbolic tangent within 2 ulp: Cephes' polynomial near zero, 1 - 2 / (e^2|x| + 1) elsewhere.
+[[gnu::always_inline]] inline float tanh(float x) noexcept {
+  const float magnitude = std::abs(x);
+  const float z = x * x;
+  const float p = detail::horner(z, -5.70498872745e-3f, 2.06390887954e-2f, -5.37397155531e-2f, 1.33314422036e-1f,
+                                 -3.33332819422e-1f);
+  const float near_zero = std::fma(p * z, x, x);
+  const float far = 1.0f - 2.0f / (exp(magnitude + magnitude) + 1.0f);
+  return magnitude < 0.625f ? near_zero : std::copysign(far, x);
+}
+inline double tanh(double x) noexcept { return std::tanh(x); }
+
 /// Natural logarithm of a double: XLA calls the C library too.
 inline double log(double x) noexcept { return std::log(x); }
 

@@ -127,12 +127,15 @@ namespace ops {
 namespace ref = kernels::reference;
 namespace cpu = kernels::cpu;
 namespace fn = kernels::scalar;
+using kernels::MicroOp;
 
-#define LINSEED_BINARY(name, rule, gradient, Function) \
-  namespace names {                                    \
-  constexpr char name[] = #name;                       \
-  }                                                    \
-  constexpr Op name { #name, rule<names::name>, gradient, ref::binary<fn::Function>, cpu::binary<fn::Function> }
+#define LINSEED_BINARY(name, rule, gradient, Function)                                                                 \
+  namespace names {                                                                                                    \
+  constexpr char name[] = #name;                                                                                       \
+  }                                                                                                                    \
+  constexpr Op name {                                                                                                  \
+    #name, rule<names::name>, gradient, ref::binary<fn::Function>, cpu::binary<fn::Function>, false, MicroOp::Function \
+  }
 LINSEED_BINARY(add, binary_rule, add_gradient, Add);
 LINSEED_BINARY(sub, binary_rule, sub_gradient, Sub);
 LINSEED_BINARY(mul, binary_rule, mul_gradient, Mul);
@@ -149,8 +152,10 @@ LINSEED_BINARY(logical_and, comparison_rule, not_differentiable, LogicalAnd);
 LINSEED_BINARY(logical_or, comparison_rule, not_differentiable, LogicalOr);
 #undef LINSEED_BINARY
 
-#define LINSEED_UNARY(name, rule, gradient, Function) \
-  constexpr Op name { #name, rule, gradient, ref::unary<fn::Function>, cpu::unary<fn::Function> }
+#define LINSEED_UNARY(name, rule, gradient, Function)                                                   \
+  constexpr Op name {                                                                                   \
+    #name, rule, gradient, ref::unary<fn::Function>, cpu::unary<fn::Function>, false, MicroOp::Function \
+  }
 #define LINSEED_FLOATING_UNARY(name, gradient, Function) \
   namespace names {                                      \
   constexpr char name[] = #name;                         \
@@ -180,7 +185,7 @@ LINSEED_FLOATING_UNARY(round, not_differentiable, Round);
 #undef LINSEED_FLOATING_UNARY
 #undef LINSEED_UNARY
 
-constexpr Op select{"select", select_rule, select_gradient, ref::select, cpu::select};
+constexpr Op select{"select", select_rule, select_gradient, ref::select, cpu::select, false, MicroOp::Select};
 constexpr Op cast{"cast", cast_rule, cast_gradient, ref::cast};
 constexpr Op stop_gradient{"stop_gradient", unary_rule, not_differentiable,
                            ref::copy,       nullptr,    /*shares_operand=*/true};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -7,6 +8,7 @@
 #include <linseed/core/array.hpp>
 
 #include "kernels/kernel.hpp"
+#include "kernels/micro_op.hpp"
 #include "program/attributes.hpp"
 
 namespace linseed {
@@ -48,6 +50,8 @@ struct Op {
   kernels::Kernel fast = nullptr;
   /// The result is the first operand's elements in the same order: it shares the buffer instead of copying.
   bool shares_operand = false;
+  /// The step of a fused group that computes it element by element, where there is one.
+  std::optional<kernels::MicroOp> micro_op = {};
 };
 
 /// The gradient rule of ops whose result does not vary smoothly with any operand: comparisons, argmax, floor.

@@ -49,7 +49,7 @@ Array execute(const Op& op, std::span<const Array> operands, const Attributes& a
   }
   const kernels::Kernel kernel = op.fast != nullptr ? op.fast : op.reference;
   kernel(attributes, inputs, {buffer.get(), result.shape, result.dtype}, executor);
-  return detail::ArrayNode::concrete(std::move(buffer), result.shape, result.dtype);
+  return detail::ArrayNode::fresh(std::move(buffer), result.shape, result.dtype);
 }
 
 Array apply_op(const Op& op, std::span<const Array> operands, const Attributes& attributes) {

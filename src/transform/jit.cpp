@@ -1,5 +1,6 @@
 #include <linseed/transform/jit.hpp>
 
+#include <algorithm>
 #include <cctype>
 #include <mutex>
 
@@ -8,6 +9,7 @@
 
 #include <linseed/core/error.hpp>
 
+#include "compile/compile.hpp"
 #include "core/array_node.hpp"
 #include "program/program.hpp"
 
@@ -146,7 +148,19 @@ JitCache::Entry trace(const CallType& type, const void* function, const void* co
   pytree::Any signature = type.copy(places);
   pytree::assign_leaves(*type.arguments, signature.get(), pytree::placeholders(leaves));
   pytree::assign_leaves(*type.result, result.get(), pytree::placeholders(outputs));
-  return {&type, std::move(program), std::move(signature), std::move(result)};
+  return {&type, std::move(program), std::move(signature), std::move(result), {}};
+}
+
+std::shared_ptr<const compile::Compiled> compiled(const Program& program, const JitOptions& options) {
+  const auto& disabled = options.disabled_passes;
+  if (std::find(disabled.begin(), disabled.end(), "all") != disabled.end()) return nullptr;
+  return compile::compile(program, disabled);
+}
+
+/// Whether an argument and `leaf`, a copy of its handle, are all that refers to the elements.
+bool is_sole_holder(const Array& leaf) noexcept {
+  const ArrayNode* node = ArrayNode::peek(leaf);
+  return node != nullptr && node->writable && ArrayNode::holders(leaf) == 2 && node->buffer.use_count() == 1;
 }
 
 }  // namespace
@@ -167,9 +181,11 @@ std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type,
     reasons = differences(Arguments(found.latest->arguments), arguments);
     if (state_->options.on_retrace) state_->options.on_retrace(reasons);
   }
-  auto entry = std::make_shared<const Entry>(trace(type, function, places, state_->options.carry_check));
+  Entry traced = trace(type, function, places, state_->options.carry_check);
   // A program with constants of an enclosing trace is good for one call only.
-  if (entry->program.data().captured_tracers) return entry;
+  if (traced.program.data().captured_tracers) return std::make_shared<const Entry>(std::move(traced));
+  traced.compiled = compiled(traced.program, state_->options);
+  const auto entry = std::make_shared<const Entry>(std::move(traced));
   const std::lock_guard lock(state_->mutex);
   if (auto first = state_->find(type, arguments).match) return first;  // another thread was faster
   state_->entries.push_back(entry);
@@ -177,8 +193,23 @@ std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type,
   return entry;
 }
 
-std::vector<Array> JitCache::run(const Entry& entry, const void* const* places) const {
-  return interpret(entry.program.data(), Arguments(*entry.type->arguments, places).leaves(), state_->options.executor);
+std::vector<Array> JitCache::run(const Entry& entry, const void* const* places, const bool* moved) const {
+  const Arguments arguments(*entry.type->arguments, places);
+  std::vector<Array> leaves;
+  std::vector<char> donated;  // for now: belongs to its argument alone
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const auto before = static_cast<std::ptrdiff_t>(donated.size());
+    pytree::append_leaves(arguments[i], leaves, donated);
+    if (!moved[i]) std::fill(donated.begin() + before, donated.end(), 0);
+  }
+  bool concrete = entry.compiled != nullptr;
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    donated[i] = donated[i] && is_sole_holder(leaves[i]);
+    leaves[i] = settled(leaves[i]);
+    concrete = concrete && ArrayNode::of(leaves[i]).trace == nullptr;
+  }
+  if (!concrete) return interpret(entry.program.data(), leaves, state_->options.executor);
+  return entry.compiled->plan.run(leaves, donated, state_->options.executor);
 }
 
 std::size_t JitCache::size() const {
@@ -191,6 +222,23 @@ Program JitCache::latest() const {
   if (state_->entries.empty())
     throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
   return state_->entries.back()->program;
+}
+
+std::string JitCache::explain() const {
+  std::shared_ptr<const Entry> entry;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->entries.empty()) entry = state_->entries.back();
+  }
+  if (!entry) throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
+  return entry->compiled ? compile::explain(*entry->compiled) : "interpreted op by op\n";
+}
+
+std::string JitCache::profile(const Entry& entry, const void* const* places) const {
+  if (!entry.compiled) return "interpreted op by op\n";
+  std::vector<Array> leaves = Arguments(*entry.type->arguments, places).leaves();
+  for (Array& leaf : leaves) leaf = concrete_value(leaf);
+  return compile::explain(*entry.compiled, leaves, state_->options.executor);
 }
 
 std::vector<std::string> JitCache::retrace_reasons() const {

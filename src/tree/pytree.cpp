@@ -40,25 +40,35 @@ std::string part_key(const Type& type, std::size_t index) {
   return type.parts[index].name.empty() ? std::to_string(index) : std::string(type.parts[index].name);
 }
 
-void collect_leaves(const Type& type, const void* value, std::vector<Array>& result) {
+/// `unshared`, unless null, is told of each leaf whether it belongs to `value` alone.
+void collect_leaves(const Type& type, const void* value, std::vector<Array>& result, std::vector<char>* unshared) {
   switch (type.kind) {
     case Kind::constant: return;
-    case Kind::array: result.push_back(*static_cast<const Array*>(value)); return;
-    case Kind::tree: static_cast<const Tree*>(value)->collect_leaves(result); return;
+    case Kind::array:
+      result.push_back(*static_cast<const Array*>(value));
+      if (unshared != nullptr) unshared->push_back(1);
+      return;
+    case Kind::tree: {
+      const Tree& tree = *static_cast<const Tree*>(value);
+      unshared != nullptr ? tree.collect_leaves(result, *unshared) : tree.collect_leaves(result);
+      return;
+    }
     case Kind::record:
     case Kind::tuple: {
       const Places places(type, value);
-      for (std::size_t i = 0; i < type.parts.size(); ++i) collect_leaves(*type.parts[i].type, places[i], result);
+      for (std::size_t i = 0; i < type.parts.size(); ++i)
+        collect_leaves(*type.parts[i].type, places[i], result, unshared);
       return;
     }
     case Kind::sequence:
     case Kind::optional: {
       const auto [first, count] = elements_of(type, value);
-      for (std::size_t i = 0; i < count; ++i) collect_leaves(*type.element, first + i * type.element->size, result);
+      for (std::size_t i = 0; i < count; ++i)
+        collect_leaves(*type.element, first + i * type.element->size, result, unshared);
       return;
     }
     case Kind::map:
-      for (const Entry& entry : entries_of(type, value)) collect_leaves(*type.element, entry.value, result);
+      for (const Entry& entry : entries_of(type, value)) collect_leaves(*type.element, entry.value, result, unshared);
       return;
   }
 }
@@ -266,7 +276,13 @@ std::vector<Array> leaves(View value) {
   return result;
 }
 
-void append_leaves(View value, std::vector<Array>& result) { collect_leaves(*value.type, value.value, result); }
+void append_leaves(View value, std::vector<Array>& result) {
+  collect_leaves(*value.type, value.value, result, nullptr);
+}
+
+void append_leaves(View value, std::vector<Array>& result, std::vector<char>& unshared) {
+  collect_leaves(*value.type, value.value, result, &unshared);
+}
 
 std::vector<std::string> paths(View value, const std::string& root) {
   std::vector<std::string> result;

@@ -1,6 +1,7 @@
 #include <linseed/tree/tree.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -195,6 +196,25 @@ void Tree::collect_leaves(std::vector<Array>& result) const {
     return;
   }
   for (const auto& [key, child] : entries()) child.collect_leaves(result);
+}
+
+namespace {
+
+void collect(const Tree& tree, bool unshared, std::vector<Array>& leaves, std::vector<char>& flags,
+             const std::function<bool(const Tree&)>& owns) {
+  if (tree.is_leaf()) {
+    leaves.push_back(tree.array());
+    flags.push_back(unshared);
+    return;
+  }
+  const bool here = unshared && owns(tree);
+  for (const auto& [key, child] : tree.entries()) collect(child, here, leaves, flags, owns);
+}
+
+}  // namespace
+
+void Tree::collect_leaves(std::vector<Array>& result, std::vector<char>& unshared) const {
+  collect(*this, true, result, unshared, [](const Tree& tree) { return tree.entries_.use_count() <= 1; });
 }
 
 std::vector<std::string> Tree::paths() const {

@@ -215,8 +215,8 @@ void check_layer(const json& entry, const Module& module, const Args&... args) {
   if (!params.empty()) check_near(Tree{{"params", params_grad}}, tree_of(expected), 1e-5, noise);
 
   const auto [jit_params_grad, jit_x_grad] = jit(gradients)(params, x);
-  CHECK(tree::difference(jit_params_grad, params_grad).value_or("") == "");
-  CHECK(identical(jit_x_grad, x_grad));
+  check_near(jit_x_grad, x_grad, 1e-5, noise);
+  if (!params.empty()) check_near(jit_params_grad, params_grad, 1e-5, noise);
 }
 
 }  // namespace

@@ -36,13 +36,13 @@ TEST_CASE("a compiled function computes what the function does, and runs it once
   int runs = 0;
   const auto f = jit([&](const Array& x, const Array& y) {
     ++runs;
-    return sum(exp(x) * y, 0);
+    return sum(square(x) * y, 0);
   });
   const Array x{{1.0, 2.0}, {3.0, 4.0}}, y{10.0, 20.0};
-  const Array expected = sum(exp(x) * y, 0);
+  const Array expected = sum(square(x) * y, 0);
   CHECK(identical(f(x, y), expected));
   CHECK(identical(f(x, y), expected));
-  CHECK(identical(f(x + 1, y), sum(exp(x + 1) * y, 0)));
+  CHECK(identical(f(x + 1, y), sum(square(x + 1) * y, 0)));
   CHECK(runs == 1);
   CHECK(f.trace_count() == 1);
   const auto copy = f;  // shares the cache

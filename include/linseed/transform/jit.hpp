@@ -22,7 +22,14 @@ struct JitOptions {
   bool carry_check = true;
   /// Called after a second or later trace with the reasons, one line each; throw to forbid it.
   std::function<void(const std::vector<std::string>&)> on_retrace = {};
+  /// Passes of the compiler to leave out, by the names that `explain` prints; "all" leaves the program as it was traced
+  /// and runs it op by op.
+  std::vector<std::string> disabled_passes = {};
 };
+
+namespace compile {
+struct Compiled;
+}
 
 namespace detail {
 
@@ -73,6 +80,7 @@ class JitCache {
     Program program;
     pytree::Any arguments;
     pytree::Any result;
+    std::shared_ptr<const compile::Compiled> compiled;  ///< null for programs that are interpreted
   };
 
   explicit JitCache(JitOptions options);
@@ -80,11 +88,14 @@ class JitCache {
   /// The entry for arguments like these; traces `function` when there is none.
   [[nodiscard]] std::shared_ptr<const Entry> entry_for(const CallType& type, const void* function,
                                                        const void* const* arguments) const;
-  /// Runs an entry. Gives the Arrays of the result.
-  [[nodiscard]] std::vector<Array> run(const Entry& entry, const void* const* arguments) const;
+  /// Runs an entry. Gives the Arrays of the result. `moved[i]`: argument i is given up, so that what it alone holds may
+  /// be overwritten.
+  [[nodiscard]] std::vector<Array> run(const Entry& entry, const void* const* arguments, const bool* moved) const;
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] Program latest() const;
+  [[nodiscard]] std::string explain() const;
+  [[nodiscard]] std::string profile(const Entry& entry, const void* const* arguments) const;
   [[nodiscard]] std::vector<std::string> retrace_reasons() const;
 
  private:
@@ -112,7 +123,8 @@ class Jitted {
     const void* const addresses[] = {std::addressof(args)..., nullptr};
     const auto entry = cache_.entry_for(type, f_.get(), addresses);
     auto result = entry->result.template as<const Result<std::remove_cvref_t<Args>...>>();
-    pytree::assign_leaves(*type.result, &result, cache_.run(*entry, addresses));
+    const bool moved[] = {is_moved<Args>..., false};
+    pytree::assign_leaves(*type.result, &result, cache_.run(*entry, addresses, moved));
     (consume<Args>(args), ...);
     return result;
   }
@@ -128,6 +140,14 @@ class Jitted {
   [[nodiscard]] std::size_t trace_count() const { return cache_.size(); }
   /// The program of the latest trace. Throws ValueError before the first call.
   [[nodiscard]] Program program() const { return cache_.latest(); }
+  /// What the latest trace was compiled to: passes, kernels, bytes. Throws ValueError before the first call.
+  [[nodiscard]] std::string explain() const { return cache_.explain(); }
+  /// The same for arguments like these, with the time that each kernel takes (medians of several runs).
+  template <class... Args>
+  [[nodiscard]] std::string profile(const Args&... args) const {
+    const void* const addresses[] = {std::addressof(args)..., nullptr};
+    return cache_.profile(*cache_.entry_for(call_type<Args...>(), f_.get(), addresses), addresses);
+  }
   /// Why the latest trace was made though there was one already: "batch/image: float32[256,28,28,1] -> ...".
   [[nodiscard]] std::vector<std::string> retrace_reasons() const { return cache_.retrace_reasons(); }
 
@@ -144,8 +164,11 @@ class Jitted {
   }
 
   template <class Arg>
+  static constexpr bool is_moved = !std::is_lvalue_reference_v<Arg> && !std::is_const_v<std::remove_reference_t<Arg>>;
+
+  template <class Arg>
   static void consume(std::remove_reference_t<Arg>& argument) {
-    if constexpr (!std::is_lvalue_reference_v<Arg> && !std::is_const_v<std::remove_reference_t<Arg>>) {
+    if constexpr (is_moved<Arg>) {
       [[maybe_unused]] const auto consumed = std::move(argument);
     }
   }

@@ -57,6 +57,8 @@ class Any {
 
 [[nodiscard]] std::vector<Array> leaves(View value);
 void append_leaves(View value, std::vector<Array>& result);
+/// The same, telling of each leaf whether it belongs to `value` alone: no Tree on the way to it is shared.
+void append_leaves(View value, std::vector<Array>& result, std::vector<char>& unshared);
 [[nodiscard]] std::vector<std::string> paths(View value, const std::string& root);
 /// Replaces the Arrays inside `value`. Throws StructureError when there are not as many, and then some are replaced.
 void assign_leaves(const Type& type, void* value, std::span<const Array> leaves);

@@ -85,6 +85,8 @@ class Tree {
   [[nodiscard]] Tree with_leaves(std::span<const Array> leaves, std::size_t& next) const;
   /// Appends the leaves to `result`.
   void collect_leaves(std::vector<Array>& result) const;
+  /// The same, telling of each leaf whether it belongs to this tree alone: no dictionary on the way to it is shared.
+  void collect_leaves(std::vector<Array>& result, std::vector<char>& unshared) const;
 
   /// True when both have the same keys on every level (Arrays may differ).
   [[nodiscard]] bool same_structure(const Tree& other) const noexcept;

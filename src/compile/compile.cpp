@@ -1,0 +1,100 @@
+#include "compile/compile.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <linseed/core/error.hpp>
+
+#include "compile/passes.hpp"
+
+namespace linseed::compile {
+
+namespace {
+
+constexpr std::string_view fusion = "fusion", rematerialization = "rematerialization";
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+std::vector<std::string_view> pass_names() {
+  std::vector<std::string_view> names;
+  for (const Pass& pass : passes()) names.push_back(pass.name);
+  names.push_back(fusion);
+  names.push_back(rematerialization);
+  return names;
+}
+
+std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled) {
+  const auto names = pass_names();
+  for (const std::string& name : disabled) {
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw ValueError("jit", "There is no such pass.",
+                       {.got = name, .expected = fmt::format("{}", fmt::join(names, ", "))});
+  }
+  const auto enabled = [&](std::string_view name) {
+    return std::find(disabled.begin(), disabled.end(), name) == disabled.end();
+  };
+
+  std::vector<Compiled::Report> reports;
+  constexpr int rounds = 2;  // what one pass simplifies lets another find more
+  for (int round = 0; round < rounds; ++round) {
+    for (const Pass& pass : passes()) {
+      if (!enabled(pass.name)) continue;
+      const auto start = std::chrono::steady_clock::now();
+      const std::size_t before = program.size();
+      program = pass.run(program);
+      reports.push_back({pass.name, before, program.size(), milliseconds_since(start)});
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const std::size_t nodes = program.size();
+  Plan plan(std::move(program), {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization)});
+  reports.push_back({"plan", nodes, plan.steps().size(), milliseconds_since(start)});
+  return std::make_shared<const Compiled>(Compiled{std::move(reports), std::move(plan)});
+}
+
+namespace {
+
+std::string describe(const Compiled& compiled, std::span<const double> milliseconds) {
+  std::string text = "passes:\n";
+  for (const auto& report : compiled.reports) {
+    text += fmt::format("  {:<22} {:5} -> {:5}   {:7.2f} ms\n", report.pass, report.nodes_before, report.nodes_after,
+                        report.milliseconds);
+  }
+  const Plan& plan = compiled.plan;
+  text +=
+      fmt::format("arena: {} bytes, of which {} are needed at once\nkernels:\n", plan.arena_bytes(), plan.live_bytes());
+  return text + plan.to_string(milliseconds);
+}
+
+}  // namespace
+
+std::string explain(const Compiled& compiled) { return describe(compiled, {}); }
+
+std::string explain(const Compiled& compiled, std::span<const Array> inputs, const Executor& executor) {
+  constexpr std::size_t runs = 9;
+  const std::size_t steps = compiled.plan.steps().size();
+  const std::vector<char> donated(inputs.size(), 0);
+  std::vector<std::vector<double>> samples(steps);
+  for (std::size_t run = 0; run < runs; ++run) {
+    std::vector<double> seconds(steps, 0.0);
+    (void)compiled.plan.run(inputs, donated, executor, seconds);
+    for (std::size_t s = 0; s < steps; ++s) samples[s].push_back(seconds[s] * 1e3);
+  }
+  std::vector<double> medians;
+  double total = 0.0;
+  for (auto& sample : samples) {
+    std::nth_element(sample.begin(), sample.begin() + runs / 2, sample.end());
+    medians.push_back(sample[runs / 2]);
+    total += medians.back();
+  }
+  return describe(compiled, medians) + fmt::format("{:9.4f} ms in all\n", total);
+}
+
+}  // namespace linseed::compile

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "program/program.hpp"
+
+namespace linseed::compile {
+
+/// How an operand's elements are found from the linear index of what is computed with it.
+struct Access {
+  enum class Kind : std::uint8_t {
+    linear,    ///< at the index
+    periodic,  ///< at index % period
+    repeated,  ///< at index / period
+  };
+  Kind kind = Kind::linear;
+  std::int64_t period = 0;
+  bool operator==(const Access&) const = default;
+};
+
+/// The access to an operand of shape `operand` that is broadcast to `result`; nothing when it is none of these.
+std::optional<Access> access_of(const Shape& operand, const Shape& result) noexcept;
+
+/// Nodes that run as one kernel: a single one, or the element-wise ops and sums of a fused group, in program order. A
+/// cheap node may stand in several groups: recomputing it there costs less than storing its value.
+struct Group {
+  std::vector<int> nodes;
+  bool fused = false;
+  std::int64_t elements = 0;  ///< of a fused group's iteration space
+  std::int64_t tile = 0;      ///< length of its tiles
+};
+
+/// A program as kernels.
+struct Schedule {
+  std::vector<Group> groups;  ///< in an order in which they can run
+  std::vector<int> root;      ///< per value: the one whose elements it shares (itself, or what it reshapes)
+  std::vector<char> stored;   ///< per root value: whether some other group or the caller reads it
+};
+
+/// Puts every node into a group. With `fuse` false each is a group of its own.
+Schedule make_schedule(const detail::ProgramData& program, bool fuse, bool rematerialize);
+
+/// Operand `index` of a node in a fused group: its root and the access to it.
+std::optional<Access> operand_access(const detail::ProgramData& program, const detail::ProgramData::Node& node,
+                                     std::size_t index) noexcept;
+/// The period of the columns that a sum keeps: nothing for nodes that are no sums over leading axes.
+std::optional<std::int64_t> fold_period(const detail::ProgramData& program,
+                                        const detail::ProgramData::Node& node) noexcept;
+
+}  // namespace linseed::compile

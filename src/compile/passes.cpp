@@ -1,0 +1,255 @@
+#include "compile/passes.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/linalg.hpp>
+#include <linseed/ops/reduce.hpp>
+#include <linseed/ops/shape.hpp>
+
+#include "core/array_node.hpp"
+#include "ops/elementwise.hpp"
+#include "ops/linalg.hpp"
+#include "ops/reduce.hpp"
+#include "ops/shape.hpp"
+#include "program/program.hpp"
+
+namespace linseed::compile {
+
+namespace {
+
+using detail::ArrayNode;
+using detail::ProgramData;
+using Node = ProgramData::Node;
+
+/// Builds a program anew. Values of the new program are Arrays of its trace, constants are concrete: what a rule
+/// computes with them is recorded, or computed at once.
+class Rewriter {
+ public:
+  explicit Rewriter(const ProgramData& old) : old_(old), values_(old.nodes.size()) {}
+
+  /// The new value of an old node.
+  [[nodiscard]] const Array& value(int node) const { return values_[static_cast<std::size_t>(node)]; }
+  [[nodiscard]] std::vector<Array> operands(const Node& node) const {
+    std::vector<Array> result;
+    for (const int operand : node.operands) result.push_back(value(operand));
+    return result;
+  }
+  [[nodiscard]] Array record(const Node& node, std::span<const Array> operands) {
+    return trace_->record(*node.op, operands, node.attributes);
+  }
+
+  /// Gives every node to `rule`, in order, which returns its new value; then the program of the outputs.
+  template <class Rule>
+  Program run(const Rule& rule) {
+    for (std::size_t i = 0; i < old_.nodes.size(); ++i) {
+      const Node& node = old_.nodes[i];
+      if (node.op != nullptr) {
+        values_[i] = rule(static_cast<int>(i), node);
+      } else {
+        values_[i] = node.constant.defined() ? node.constant : trace_->add_input(node.result);
+      }
+    }
+    std::vector<Array> outputs;
+    for (const int output : old_.outputs) outputs.push_back(value(output));
+    return trace_->finish(outputs);
+  }
+
+ private:
+  const ProgramData& old_;
+  std::shared_ptr<ProgramTrace> trace_ = std::make_shared<ProgramTrace>();
+  std::vector<Array> values_;
+};
+
+// ---- dead code ----
+
+Program dead_code(const Program& program) {
+  const ProgramData& data = program.data();
+  std::vector<char> live(data.nodes.size(), 0);
+  for (const int output : data.outputs) live[static_cast<std::size_t>(output)] = 1;
+  for (std::size_t i = data.nodes.size(); i-- > 0;) {
+    if (!live[i]) continue;
+    for (const int operand : data.nodes[i].operands) live[static_cast<std::size_t>(operand)] = 1;
+  }
+  Rewriter rewriter(data);
+  return rewriter.run([&](int i, const Node& node) {
+    return live[static_cast<std::size_t>(i)] ? rewriter.record(node, rewriter.operands(node)) : Array();
+  });
+}
+
+// ---- constant folding ----
+
+constexpr std::int64_t largest_folded = 4096;  // elements; larger constants would cost more memory than time
+
+Program constant_folding(const Program& program) {
+  Rewriter rewriter(program.data());
+  return rewriter.run([&](int, const Node& node) {
+    const std::vector<Array> operands = rewriter.operands(node);
+    const bool constant = std::all_of(operands.begin(), operands.end(), [](const Array& x) { return x.has_value(); });
+    return constant && node.result.shape.elements() <= largest_folded ? apply_op(*node.op, operands, node.attributes)
+                                                                      : rewriter.record(node, operands);
+  });
+}
+
+// ---- common subexpressions ----
+
+/// Identifies an Array: values of the program by their node, small constants by their elements, others by address.
+std::string identity_of(const Array& array) {
+  const ArrayNode& node = ArrayNode::of(array);
+  if (node.trace) return fmt::format("%{}", node.index);
+  const std::size_t bytes = static_cast<std::size_t>(array.size()) * size_of(array.dtype());
+  if (bytes > 64) return fmt::format("@{}", node.buffer.get());
+  std::string text = fmt::format("{}=", describe(array));
+  text.append(static_cast<const char*>(node.buffer.get()), bytes);
+  return text;
+}
+
+Program common_subexpressions(const Program& program) {
+  struct Known {
+    const Op* op;
+    const Attributes* attributes;
+    Array value;
+  };
+  std::multimap<std::string, Known> known;  // by operands
+  Rewriter rewriter(program.data());
+  return rewriter.run([&](int, const Node& node) {
+    const std::vector<Array> operands = rewriter.operands(node);
+    std::string key;
+    for (const Array& operand : operands) key += identity_of(operand) + ";";
+    const auto [first, last] = known.equal_range(key);
+    for (auto place = first; place != last; ++place) {
+      if (place->second.op == node.op && *place->second.attributes == node.attributes) return place->second.value;
+    }
+    const Array value = rewriter.record(node, operands);
+    known.emplace(key, Known{node.op, &node.attributes, value});
+    return value;
+  });
+}
+
+// ---- algebra ----
+
+/// What the new program knows of the values it has so far.
+class Definitions {
+ public:
+  struct Definition {
+    const Op* op;
+    const Attributes* attributes;
+    std::vector<Array> operands;
+  };
+  void keep(const Array& value, Definition definition) { known_.emplace(&ArrayNode::of(value), std::move(definition)); }
+  /// How `value` was computed, if by `op`.
+  [[nodiscard]] const Definition* find(const Array& value, const Op& op) const {
+    const auto place = known_.find(&ArrayNode::of(value));
+    return place != known_.end() && place->second.op == &op ? &place->second : nullptr;
+  }
+
+ private:
+  std::map<const void*, Definition> known_;
+};
+
+/// The only number in a constant.
+std::optional<double> number_in(const Array& x) {
+  if (!x.has_value() || x.size() != 1) return std::nullopt;
+  return x.item<double>();
+}
+
+/// `x` as the reduction over `axes` of something that it multiplies: it must not vary along them.
+std::optional<Array> constant_along(const Array& x, const Shape& product, const InlineVector<int, max_rank>& axes) {
+  const int missing = product.rank() - x.rank();
+  Shape kept;
+  for (int axis = 0; axis < product.rank(); ++axis) {
+    const bool reduced = std::find(axes.begin(), axes.end(), axis) != axes.end();
+    const std::int64_t own = axis < missing ? 1 : x.shape()[static_cast<std::size_t>(axis - missing)];
+    if (reduced && own != 1) return std::nullopt;
+    if (!reduced) kept.push_back(own);
+  }
+  return reshape(x, kept);
+}
+
+/// The value of `op(operands)` by a cheaper way, if there is one.
+std::optional<Array> simpler(const Op& op, std::span<const Array> operands, const Node& node,
+                             const Definitions& definitions) {
+  const auto same_type = [&](const Array& x) { return abstract(x) == node.result; };
+  const Array& x = operands.empty() ? Array() : operands[0];
+
+  if (&op == &ops::mul || &op == &ops::div || &op == &ops::sub) {
+    const double neutral = &op == &ops::sub ? 0.0 : 1.0;
+    if (number_in(operands[1]) == neutral && same_type(x)) return x;
+    if (&op == &ops::mul && number_in(x) == neutral && same_type(operands[1])) return operands[1];
+  }
+  if (&op == &ops::neg) {
+    if (const auto* inner = definitions.find(x, ops::neg)) return inner->operands[0];
+  }
+  if (&op == &ops::reshape) {
+    if (same_type(x)) return x;
+    if (const auto* inner = definitions.find(x, ops::reshape)) return reshape(inner->operands[0], node.result.shape);
+  }
+  if (&op == &ops::broadcast_to && same_type(x)) return x;
+  if (&op == &ops::stop_gradient) return x;
+  if (&op == &ops::transpose) {
+    const auto& outer = std::get<attr::Transpose>(node.attributes).permutation;
+    if (std::is_sorted(outer.begin(), outer.end())) return x;
+    if (const auto* inner = definitions.find(x, ops::transpose)) {
+      const auto& first = std::get<attr::Transpose>(*inner->attributes).permutation;
+      std::vector<int> both;
+      for (const int axis : outer) both.push_back(first[static_cast<std::size_t>(axis)]);
+      return transpose(inner->operands[0], both);
+    }
+    // The transpose of a product of matrices is the product the other way round.
+    if (const auto* dot = definitions.find(x, ops::dot_general); dot != nullptr && node.result.shape.rank() == 2) {
+      const auto& axes = std::get<attr::Dot>(*dot->attributes);
+      if (axes.lhs_batch.empty() && dot->operands[0].rank() == 2 && dot->operands[1].rank() == 2) {
+        return apply_op(ops::dot_general, {dot->operands[1], dot->operands[0]},
+                        attr::Dot{axes.rhs_contract, axes.lhs_contract, {}, {}});
+      }
+    }
+  }
+  if (&op == &ops::reduce_sum) {
+    const auto& axes = std::get<attr::AxisSet>(node.attributes).axes;
+    if (axes.empty()) return x;
+    const auto sum = [&](const Array& of) { return apply_op(ops::reduce_sum, {of}, node.attributes); };
+    if (const auto* inner = definitions.find(x, ops::neg)) return -sum(inner->operands[0]);
+    // Not of nothing: 0 is its sum even where the factor is NaN.
+    if (const auto* product = definitions.find(x, ops::mul); product != nullptr && x.size() > 0) {
+      for (const int side : {0, 1}) {
+        const Array& factor = product->operands[static_cast<std::size_t>(side)];
+        const Array& other = product->operands[static_cast<std::size_t>(1 - side)];
+        if (other.shape() != x.shape()) continue;
+        if (const auto constant = constant_along(factor, x.shape(), axes)) return sum(other) * *constant;
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+Program algebra(const Program& program) {
+  Rewriter rewriter(program.data());
+  Definitions definitions;
+  return rewriter.run([&](int, const Node& node) {
+    const std::vector<Array> operands = rewriter.operands(node);
+    if (auto value = simpler(*node.op, operands, node, definitions)) return *value;
+    const Array value = rewriter.record(node, operands);
+    definitions.keep(value, {node.op, &node.attributes, operands});
+    return value;
+  });
+}
+
+}  // namespace
+
+std::span<const Pass> passes() noexcept {
+  static constexpr Pass all[] = {
+      {"constant_folding", "computes what depends on constants alone", constant_folding},
+      {"algebra", "drops operations that change nothing, and takes constant factors out of sums", algebra},
+      {"common_subexpressions", "computes equal values once", common_subexpressions},
+      {"dead_code", "drops what no output needs", dead_code},
+  };
+  return all;
+}
+
+}  // namespace linseed::compile

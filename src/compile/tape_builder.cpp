@@ -1,0 +1,210 @@
+#include "compile/tape_builder.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "ops/elementwise.hpp"
+#include "ops/reduce.hpp"
+#include "ops/shape.hpp"
+
+namespace linseed::compile {
+
+using detail::ProgramData;
+using kernels::MicroOp;
+using kernels::Tape;
+using Node = ProgramData::Node;
+
+namespace {
+
+using Place = std::uint16_t;
+
+class TapeBuilder {
+ public:
+  TapeBuilder(const ProgramData& program, const Schedule& schedule, const Group& group,
+              const std::vector<char>& written)
+      : program_(program), schedule_(schedule), group_(group), written_(written) {
+    tape_.elements = group.elements;
+    tape_.tile = group.tile;
+  }
+
+  Step build() {
+    find_last_uses();
+    collect_operands();
+    tape_.inputs = step_.operands.size();
+    for (const int index : group_.nodes) {
+      if (stores(index)) step_.results.push_back(index);
+    }
+    for (std::size_t k = 0; k < group_.nodes.size(); ++k) {
+      add(group_.nodes[k]);
+      release(k);
+    }
+    step_.tape = std::make_unique<const Tape>(std::move(tape_));
+    return std::move(step_);
+  }
+
+ private:
+  [[nodiscard]] const Node& node(int index) const { return program_.nodes[static_cast<std::size_t>(index)]; }
+  [[nodiscard]] int root(int value) const { return schedule_.root[static_cast<std::size_t>(value)]; }
+  [[nodiscard]] bool inside(int value) const {
+    return std::binary_search(group_.nodes.begin(), group_.nodes.end(), value);
+  }
+  [[nodiscard]] bool stores(int index) const {
+    return schedule_.stored[static_cast<std::size_t>(index)] && !written_[static_cast<std::size_t>(index)];
+  }
+
+  void find_last_uses() {
+    for (std::size_t k = 0; k < group_.nodes.size(); ++k) {
+      for (const int operand : node(group_.nodes[k]).operands) last_use_[root(operand)] = k;
+    }
+  }
+
+  void collect_operands() {
+    for (const int index : group_.nodes) {
+      for (const int operand : node(index).operands) {
+        const int value = root(operand);
+        if (!inside(value) && std::find(step_.operands.begin(), step_.operands.end(), value) == step_.operands.end())
+          step_.operands.push_back(value);
+      }
+    }
+  }
+
+  [[nodiscard]] int array_of_operand(int value) const {
+    return static_cast<int>(std::find(step_.operands.begin(), step_.operands.end(), value) - step_.operands.begin());
+  }
+  [[nodiscard]] int array_of_result(int value) const {
+    const auto place = std::find(step_.results.begin(), step_.results.end(), value);
+    return static_cast<int>(step_.operands.size()) + static_cast<int>(place - step_.results.begin());
+  }
+
+  Place add_place(const Tape::Place& place) {
+    tape_.places.push_back(place);
+    return static_cast<Place>(tape_.places.size() - 1);
+  }
+  Place scratch() {
+    if (free_.empty()) return add_place({.kind = Tape::Place::Kind::scratch});
+    const Place place = free_.back();
+    free_.pop_back();
+    return place;
+  }
+  void emit(MicroOp op, Place result, std::array<Place, 3> operands = {}) {
+    tape_.instructions.push_back({op, result, operands});
+  }
+
+  /// Where an operand's tile is; loads it when it comes from outside.
+  Place operand_place(const Node& self, std::size_t i) {
+    const int value = root(self.operands[i]);
+    if (inside(value)) return place_of_.at(value);
+    const Access access = *operand_access(program_, self, i);
+    const auto key = std::pair(value, std::pair(access.kind, access.period));
+    if (const auto known = outside_.find(key); known != outside_.end()) return known->second;
+    const bool is_bool = node(value).result.dtype == DType::bool_;
+    Tape::Place place{.bytes = static_cast<std::uint8_t>(is_bool ? 1 : 4), .array = array_of_operand(value)};
+    switch (access.kind) {
+      case Access::Kind::linear: place.kind = Tape::Place::Kind::stream; break;
+      case Access::Kind::periodic: place.kind = Tape::Place::Kind::periodic; break;
+      case Access::Kind::repeated: place.kind = Tape::Place::Kind::repeated; break;
+    }
+    place.period = access.period;
+    Place result = add_place(place);
+    if (is_bool && access.kind == Access::Kind::linear) {
+      // Its own tile, never freed: the value may be read again later in the tape.
+      const Place loaded = add_place({.kind = Tape::Place::Kind::scratch});
+      emit(MicroOp::LoadBool, loaded, {result});
+      result = loaded;
+    }
+    outside_.emplace(key, result);
+    return result;
+  }
+
+  void add(int index) {
+    const Node& self = node(index);
+    std::array<Place, 3> operands{};
+    for (std::size_t i = 0; i < self.operands.size(); ++i) operands[i] = operand_place(self, i);
+    if (self.op == &ops::reduce_sum) {
+      const Place accumulator = add_place({.kind = Tape::Place::Kind::scratch});
+      emit(MicroOp::Accumulate, accumulator, operands);
+      tape_.folds.push_back({accumulator, array_of_result(index), *fold_period(program_, self)});
+      return;
+    }
+    const bool is_copy = self.op == &ops::broadcast_to || self.op == &ops::cast;
+    const bool is_bool = self.result.dtype == DType::bool_;
+    if (is_copy && !stores(index)) {
+      place_of_[index] = operands[0];
+      shared_.push_back(operands[0]);  // two values, one tile: it is not freed
+      return;
+    }
+    Place result;
+    if (stores(index) && !is_bool) {
+      result = add_place({.kind = Tape::Place::Kind::stream, .array = array_of_result(index)});
+    } else {
+      result = scratch();
+    }
+    emit(is_copy ? MicroOp::Copy : *self.op->micro_op, result, operands);
+    if (stores(index) && is_bool) {
+      const Place bytes = add_place({.kind = Tape::Place::Kind::stream, .bytes = 1, .array = array_of_result(index)});
+      emit(MicroOp::StoreBool, bytes, {result});
+    }
+    place_of_[index] = result;
+  }
+
+  /// Scratch tiles of values that step k read last are free again.
+  void release(std::size_t k) {
+    const auto drop = [&](int value) {
+      const auto known = place_of_.find(value);
+      if (known == place_of_.end()) return;
+      const Place place = known->second;
+      if (tape_.places[place].kind != Tape::Place::Kind::scratch) return;
+      if (std::find(shared_.begin(), shared_.end(), place) != shared_.end()) return;
+      if (std::find(free_.begin(), free_.end(), place) == free_.end()) free_.push_back(place);
+    };
+    for (const int operand : node(group_.nodes[k]).operands) {
+      const int value = root(operand);
+      if (inside(value) && last_use_.at(value) == k) drop(value);
+    }
+    if (last_use_.find(group_.nodes[k]) == last_use_.end()) drop(group_.nodes[k]);
+  }
+
+  const ProgramData& program_;
+  const Schedule& schedule_;
+  const Group& group_;
+  const std::vector<char>& written_;
+  Step step_;
+  Tape tape_;
+  std::map<int, std::size_t> last_use_;  // of a value inside: the position of the node that reads it last
+  std::map<int, Place> place_of_;        // of values inside
+  std::map<std::pair<int, std::pair<Access::Kind, std::int64_t>>, Place> outside_;
+  std::vector<Place> free_, shared_;
+};
+
+}  // namespace
+
+Step build_tape(const ProgramData& program, const Schedule& schedule, const Group& group,
+                const std::vector<char>& written) {
+  return TapeBuilder(program, schedule, group, written).build();
+}
+
+bool can_write_over(const Step& step, int operand, int result) {
+  if (!step.tape) return false;
+  const Tape& tape = *step.tape;
+  const auto position = [](const std::vector<int>& values, int value) {
+    return static_cast<int>(std::find(values.begin(), values.end(), value) - values.begin());
+  };
+  const int from = position(step.operands, operand);
+  const int to = static_cast<int>(step.operands.size()) + position(step.results, result);
+  for (const Tape::Place& place : tape.places) {
+    if (place.array == from && place.kind != Tape::Place::Kind::stream) return false;
+  }
+  for (const Tape::Fold& fold : tape.folds) {
+    if (fold.array == to) return false;
+  }
+  bool written = false;
+  for (const Tape::Instruction& instruction : tape.instructions) {
+    for (std::size_t i = 0; i < kernels::arity(instruction.op); ++i) {
+      if (tape.places[instruction.operands[i]].array == from && written) return false;
+    }
+    written = written || tape.places[instruction.result].array == to;
+  }
+  return true;
+}
+
+}  // namespace linseed::compile

@@ -1,0 +1,169 @@
+#include "kernels/tape.hpp"
+
+#include <algorithm>
+
+#include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/scalar_functions.hpp"
+
+namespace linseed::kernels {
+
+namespace {
+
+using Loop = void (*)(float* result, const float* a, const float* b, const float* c, std::int64_t count) noexcept;
+
+namespace portable {
+#include "kernels/cpu/tape_loops.inc"
+}
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include "kernels/cpu/tape_loops.inc"
+}
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
+namespace avx512 {
+#include "kernels/cpu/tape_loops.inc"
+}
+#pragma GCC pop_options
+#else
+namespace avx2 = portable;
+namespace avx512 = portable;
+#endif
+
+const Loop* best_loops() noexcept {
+  switch (cpu::best_vector_set()) {
+    case cpu::VectorSet::avx512: return avx512::loops;
+    case cpu::VectorSet::avx2: return avx2::loops;
+    default: return portable::loops;
+  }
+}
+
+constexpr std::int64_t elements_per_task = 1 << 14;
+
+std::int64_t tiles_per_task(const Tape& tape) noexcept {
+  return std::max<std::int64_t>(1, elements_per_task / tape.tile);
+}
+
+/// y[i] = x[(begin + i) / repeat]
+void spread(const float* x, std::int64_t repeat, std::int64_t begin, std::int64_t count, float* y) noexcept {
+  std::int64_t at = begin / repeat;
+  for (std::int64_t done = 0; done < count; ++at) {
+    const std::int64_t run = std::min(count - done, (at + 1) * repeat - (begin + done));
+    std::fill_n(y + done, run, x[at]);
+    done += run;
+  }
+}
+
+/// y[i] = x[i % period]
+void repeat(const float* x, std::int64_t period, std::int64_t count, float* y) noexcept {
+  if (period == 1) {
+    std::fill_n(y, count, *x);
+    return;
+  }
+  std::int64_t done = std::min(period, count);
+  std::copy_n(x, done, y);
+  for (; done < count; done *= 2) std::copy_n(y, std::min(done, count - done), y + done);
+}
+
+/// One task's view of the places: where a tile at linear index 0 would be, and how far each index moves it.
+class Places {
+ public:
+  Places(const Tape& tape, std::span<void* const> arrays, float* scratch) noexcept : tape_(tape) {
+    for (std::size_t k = 0; k < tape.places.size(); ++k) {
+      const Tape::Place& place = tape.places[k];
+      auto* array = place.array < 0 ? nullptr : static_cast<std::byte*>(arrays[static_cast<std::size_t>(place.array)]);
+      if (place.kind == Tape::Place::Kind::stream) {
+        base_[k] = array;
+        continue;
+      }
+      base_[k] = reinterpret_cast<std::byte*>(scratch);
+      if (place.kind == Tape::Place::Kind::periodic) {
+        const auto* x = reinterpret_cast<const float*>(array);
+        repeat(x, place.period, tape.tile, scratch);
+      } else if (place.kind == Tape::Place::Kind::repeated) {
+        source_[k] = reinterpret_cast<const float*>(array);
+      }
+      scratch += tape.tile;
+    }
+  }
+
+  /// Spreads what changes from tile to tile.
+  void enter(std::int64_t begin, std::int64_t count) noexcept {
+    for (std::size_t k = 0; k < tape_.places.size(); ++k) {
+      const Tape::Place& place = tape_.places[k];
+      if (place.kind == Tape::Place::Kind::repeated)
+        spread(source_[k], place.period, begin, count, reinterpret_cast<float*>(base_[k]));
+    }
+  }
+
+  [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin) const noexcept {
+    const Tape::Place& place = tape_.places[k];
+    const bool moves = place.kind == Tape::Place::Kind::stream;
+    return reinterpret_cast<float*>(base_[k] + (moves ? begin * place.bytes : 0));
+  }
+
+ private:
+  const Tape& tape_;
+  std::array<std::byte*, Tape::most_places> base_;
+  std::array<const float*, Tape::most_places> source_;
+};
+
+}  // namespace
+
+std::int64_t Tape::tasks() const noexcept {
+  const std::int64_t together = tiles_per_task(*this) * tile;
+  return (elements + together - 1) / together;
+}
+
+std::size_t Tape::workspace_bytes() const noexcept {
+  std::int64_t columns = 0;
+  for (const Fold& fold : folds) columns += fold.period;
+  return static_cast<std::size_t>(tasks() * columns) * sizeof(double);
+}
+
+void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
+  const Loop* const loops = best_loops();
+  const std::int64_t tasks = tape.tasks();
+  auto* const partials = reinterpret_cast<double*>(workspace);
+  executor.parallel_for(tasks, [&](std::int64_t task) {
+    alignas(64) std::array<float, Tape::scratch> scratch;
+    Places places(tape, arrays, scratch.data());
+    for (const Tape::Fold& fold : tape.folds) std::fill_n(places.at(fold.accumulator, 0), tape.tile, 0.0F);
+    const std::int64_t first = task * tiles_per_task(tape) * tape.tile;
+    const std::int64_t last = std::min(tape.elements, first + tiles_per_task(tape) * tape.tile);
+    for (std::int64_t begin = first; begin < last; begin += tape.tile) {
+      const std::int64_t count = std::min(tape.tile, last - begin);
+      places.enter(begin, count);
+      for (const Tape::Instruction& step : tape.instructions) {
+        const auto& [a, b, c] = step.operands;
+        loops[static_cast<std::size_t>(step.op)](places.at(step.result, begin), places.at(a, begin),
+                                                 places.at(b, begin), places.at(c, begin), count);
+      }
+    }
+    double* partial = partials;
+    for (const Tape::Fold& fold : tape.folds) {
+      const float* lanes = places.at(fold.accumulator, 0);
+      double* sums = partial + task * fold.period;
+      std::fill_n(sums, fold.period, 0.0);
+      for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
+        for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
+      }
+      partial += tasks * fold.period;
+    }
+  });
+  const double* partial = partials;
+  for (const Tape::Fold& fold : tape.folds) {
+    auto* const result = static_cast<float*>(arrays[static_cast<std::size_t>(fold.array)]);
+    for (std::int64_t j = 0; j < fold.period; ++j) {
+      double total = 0.0;
+      for (std::int64_t t = 0; t < tasks; ++t) total += partial[t * fold.period + j];
+      result[j] = static_cast<float>(total);
+    }
+    partial += tasks * fold.period;
+  }
+}
+
+}  // namespace linseed::kernels

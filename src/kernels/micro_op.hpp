@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+// The functions of kernels/scalar_functions.hpp, by number of operands.
+#define LINSEED_UNARY_FUNCTIONS(X)                                                                                    \
+  X(Neg)                                                                                                              \
+  X(Sign)                                                                                                             \
+  X(Abs)                                                                                                              \
+  X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(ErfInv) X(Floor) \
+      X(Ceil) X(Round) X(IsFinite) X(LogicalNot)
+#define LINSEED_BINARY_FUNCTIONS(X) \
+  X(Add)                            \
+  X(Sub)                            \
+  X(Mul) X(Div) X(Pow) X(Mod) X(Maximum) X(Minimum) X(Equal) X(NotEqual) X(Less) X(LessEqual) X(LogicalAnd) X(LogicalOr)
+
+namespace linseed::kernels {
+
+/// The steps of a fused group, on float32; truth values are 1 and 0.
+enum class MicroOp : std::uint8_t {
+#define LINSEED_NAME(F) F,
+  LINSEED_UNARY_FUNCTIONS(LINSEED_NAME) LINSEED_BINARY_FUNCTIONS(LINSEED_NAME)
+#undef LINSEED_NAME
+      Select,  ///< a ? b : c
+  Copy,        ///< a
+  LoadBool,    ///< a, from bytes
+  StoreBool,   ///< a, to bytes
+  Accumulate,  ///< result + a, element by element of the tile
+};
+
+/// The number of operands of a step.
+constexpr std::size_t arity(MicroOp op) noexcept {
+  if (op < MicroOp::Add) return 1;
+  if (op < MicroOp::Select) return 2;
+  return op == MicroOp::Select ? 3 : 1;
+}
+
+}  // namespace linseed::kernels

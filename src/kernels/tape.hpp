@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <linseed/core/executor.hpp>
+
+#include "kernels/micro_op.hpp"
+
+namespace linseed::kernels {
+
+/// A fused group of element-wise ops and sums: short loops that run one after the other over tiles that stay in the
+/// nearest cache. Every operand is addressed by the linear index of one iteration space of `elements` elements, which
+/// is cut into tasks of whole tiles; the cut follows from the space alone.
+struct Tape {
+  static constexpr std::int64_t longest_tile = 1024;
+  static constexpr std::size_t most_places = 128;
+  static constexpr std::int64_t scratch = 1 << 16;  ///< elements of all places together
+
+  /// Where a tile's elements are.
+  struct Place {
+    enum class Kind : std::uint8_t {
+      stream,    ///< array `array` at the linear index
+      scratch,   ///< a tile that lives until it is written again
+      periodic,  ///< array `array` at index % period, spread over a tile once per task; `period` divides `tile`
+      repeated,  ///< array `array` at index / period, spread over each tile
+    };
+    Kind kind = Kind::scratch;
+    std::uint8_t bytes = 4;  ///< per element of a stream: 4, or 1 for bool
+    int array = -1;          ///< inputs first, then outputs
+    std::int64_t period = 0;
+  };
+  struct Instruction {
+    MicroOp op;
+    std::uint16_t result;
+    std::array<std::uint16_t, 3> operands = {};
+  };
+  /// output[j] = sum over all i with i % period == j of the tile at `place`.
+  struct Fold {
+    std::uint16_t accumulator;  ///< a scratch place
+    int array;                  ///< an output
+    std::int64_t period;        ///< divides `tile`
+  };
+
+  std::int64_t elements = 0;
+  std::int64_t tile = longest_tile;
+  std::size_t inputs = 0;  ///< the number of input arrays
+  std::vector<Place> places = {};
+  std::vector<Instruction> instructions = {};
+  std::vector<Fold> folds = {};
+
+  [[nodiscard]] std::int64_t tasks() const noexcept;
+  /// What `run` needs beside operands and results: one partial sum per task and column.
+  [[nodiscard]] std::size_t workspace_bytes() const noexcept;
+};
+
+/// Runs a tape. `arrays` holds inputs and outputs; an output may be the very array of a stream input. The sums of a
+/// task are float32 in as many lanes as the tile has elements, partial sums are added in double in the order of the
+/// tasks.
+void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept;
+
+}  // namespace linseed::kernels

@@ -1,0 +1,121 @@
+#include "compile/passes.hpp"
+
+#include <doctest/doctest.h>
+
+#include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/linalg.hpp>
+#include <linseed/ops/reduce.hpp>
+#include <linseed/ops/shape.hpp>
+#include <linseed/transform/jit.hpp>
+
+#include "program/program.hpp"
+#include "support.hpp"
+
+using namespace linseed;
+using support::error_of;
+
+namespace {
+
+Program after(std::string_view name, const Program& program) {
+  for (const compile::Pass& pass : compile::passes()) {
+    if (pass.name == name) return pass.run(program);
+  }
+  FAIL("no such pass");
+  return program;
+}
+
+std::vector<Array> values(const Program& program, const std::vector<Array>& inputs) {
+  return interpret(program.data(), inputs, Executor(1));
+}
+
+const Array x{{1.0, 2.0, 3.0}, {4.0, 5.0, 6.0}};
+const Array row{10.0, 20.0, 30.0};
+
+}  // namespace
+
+TEST_CASE("dead_code drops what no output needs, and keeps inputs") {
+  const Program program = make_program(
+      [](const Array& a, const Array& b) {
+        const Array unused = exp(b) + 1;
+        return a * 2;
+      },
+      x, row);
+  CHECK(program.size() == 3);
+  const Program live = after("dead_code", program);
+  CHECK(live.size() == 1);
+  CHECK(live.data().inputs.size() == 2);
+  CHECK(identical(values(live, {x, row})[0], x * 2));
+}
+
+TEST_CASE("constant_folding computes what depends on constants alone") {
+  const Program program = make_program([](const Array& a) { return a * (exp(zeros({3})) + sum(arange(4, float32))); }, x);
+  const Program folded = after("dead_code", after("constant_folding", program));
+  CHECK(folded.size() == 1);
+  CHECK(identical(values(folded, {x})[0], x * 7));
+  // Large constants are not worth their memory.
+  const Program large =
+      make_program([](const Array& a) { return a + broadcast_to(Array(1.0), {100, 100}); }, Array(2.0));
+  CHECK(after("constant_folding", large).size() == large.size());
+}
+
+TEST_CASE("common_subexpressions computes equal values once") {
+  const Program program = make_program(
+      [](const Array& a) { return sum(a, 0) * exp(a * 2) + sum(a, 0) * exp(a * 2.0) + sum(a, 1, true) + a * 3; }, x);
+  CHECK(program.count("exp") == 2);
+  const Program shared = after("common_subexpressions", program);
+  CHECK(shared.count("exp") == 1);
+  CHECK(shared.count("reduce_sum") == 2);  // over other axes
+  CHECK(shared.count("mul") == 3);         // a * 2, the product, a * 3
+  CHECK(identical(values(shared, {x})[0], values(program, {x})[0]));
+}
+
+TEST_CASE("algebra drops operations that change nothing") {
+  const Program program = make_program(
+      [](const Array& a) {
+        const Array same = -(-(transpose(transpose(a * 1.0 / 1.0 - 0.0))));
+        return reshape(reshape(stop_gradient(broadcast_to(same, {2, 3})), {6}), {3, 2});
+      },
+      x);
+  const Program simple = after("dead_code", after("algebra", program));
+  CHECK(simple.size() == 1);
+  CHECK(simple.count("reshape") == 1);
+  CHECK(identical(values(simple, {x})[0], reshape(x, {3, 2})));
+  // What broadcasts or converts does change something.
+  const Program kept = make_program([](const Array& a) { return a * ones({2, 3}); }, row);
+  CHECK(after("algebra", kept).count("mul") == 1);
+}
+
+TEST_CASE("algebra takes constant factors and signs out of sums") {
+  const auto simplified = [](const auto& function) {
+    return after("dead_code", after("algebra", after("algebra", make_program(function, x, row))));
+  };
+  const Program factor = simplified([](const Array& a, const Array& b) { return sum(a * b, 0); });
+  CHECK(identical(values(factor, {x, row})[0], Array{50.0, 140.0, 270.0}));
+  CHECK(factor.data().nodes.back().result.shape == Shape{3});
+  CHECK(factor.data().nodes[2].op->name == "reduce_sum");  // before the product
+  const Program varying = simplified([](const Array& a, const Array& b) { return sum(a * b, 1); });
+  CHECK(varying.data().nodes[2].op->name == "mul");
+  CHECK(identical(values(varying, {x, row})[0], Array{140.0, 320.0}));
+  const Program sign = simplified([](const Array& a, const Array&) { return sum(-a); });
+  CHECK(sign.count("neg") == 1);
+  CHECK(identical(values(sign, {x, row})[0], Array(-21.0)));
+  // The sum of nothing is zero even if the factor is not a number.
+  const Program empty = make_program([](const Array& a) { return sum(a * (0.0 * INFINITY)); }, zeros({0, 3}));
+  CHECK(identical(values(after("algebra", empty), {zeros({0, 3})})[0], Array(0.0)));
+}
+
+TEST_CASE("algebra turns a product round instead of transposing it") {
+  const Program program = make_program(
+      [](const Array& a, const Array& b) { return transpose(dot_general(a, b, {{0}, {0}, {}, {}})); }, x, x);
+  const Program turned = after("dead_code", after("algebra", program));
+  CHECK(turned.count("transpose") == 0);
+  CHECK(identical(values(turned, {x, x + 1})[0], values(program, {x, x + 1})[0]));
+}
+
+TEST_CASE("an unknown pass is an error that lists the known ones") {
+  const auto f = jit([](const Array& a) { return a + 1; }, {.disabled_passes = {"magic"}});
+  CHECK(error_of<ValueError>([&] { return f(x); }) ==
+        "[jit] There is no such pass.\n  got: magic\n  expected: constant_folding, algebra, common_subexpressions, "
+        "dead_code, fusion, rematerialization");
+  CHECK(f.trace_count() == 0);
+}

@@ -1,0 +1,225 @@
+#include "compile/plan.hpp"
+
+#include <doctest/doctest.h>
+
+#include <linseed/linseed.hpp>
+
+#include "compile/compile.hpp"
+#include "program/program.hpp"
+#include "support.hpp"
+
+using namespace linseed;
+
+namespace {
+
+const void* address(const Array& array) { return array.data<float>().data(); }
+
+struct State {
+  Array w, v;
+};
+
+/// Momentum, as an optimizer does it: two outputs, each of which may take its input's place.
+std::pair<State, Array> update(const State& state, const Array& gradient) {
+  const Array v = 0.9 * state.v + gradient;
+  return {State{state.w - 0.1 * v, v}, sum(v)};
+}
+
+/// Arrays made by a computation, as states are after the first step.
+Array made(double value) { return full({4, 5}, value) * 1.0 + 0.0; }
+
+}  // namespace
+
+TEST_CASE("access patterns of broadcast operands") {
+  using compile::Access;
+  using compile::access_of;
+  using Kind = Access::Kind;
+  CHECK(access_of({2, 3}, {2, 3}) == Access{});
+  CHECK(access_of({}, {2, 3}) == Access{Kind::periodic, 1});
+  CHECK(access_of({1, 1}, {2, 3}) == Access{Kind::periodic, 1});
+  CHECK(access_of({3}, {2, 3}) == Access{Kind::periodic, 3});
+  CHECK(access_of({1, 4, 3}, {5, 4, 3}) == Access{Kind::periodic, 12});
+  CHECK(access_of({2, 1}, {2, 3}) == Access{Kind::repeated, 3});
+  CHECK(access_of({2, 4, 1, 1}, {2, 4, 3, 5}) == Access{Kind::repeated, 15});
+  CHECK(access_of({2, 1, 3}, {2, 4, 3}) == std::nullopt);
+  CHECK(access_of({2, 1, 3}, {2, 1, 3}) == Access{});
+  CHECK(access_of({1, 3, 1}, {2, 3, 1}) == Access{Kind::periodic, 3});
+}
+
+TEST_CASE("element-wise chains and sums become one kernel") {
+  const auto f = jit([](const Array& x, const Array& scale) {
+    const Array y = tanh(x * scale + 1);
+    return std::pair(y, std::pair(sum(y, 0), mean(square(y))));
+  });
+  const Array x = random::normal(random::key(0), {1000, 6}), scale = random::normal(random::key(1), {6});
+  const auto [y, sums] = f(x, scale);
+  const Array expected = tanh(x * scale + 1);
+  CHECK(identical(y, expected));
+  support::check_near(sums.first, sum(expected, 0), 1e-6, 1e-5);
+  support::check_near(sums.second, mean(square(expected)), 1e-6, 0);
+  const std::string text = f.explain();
+  CHECK(text.find("fused over 6000 in tiles of 510: 6 steps, 2 sums") != std::string::npos);
+}
+
+TEST_CASE("truth values pass through fused kernels, in and out") {
+  const auto f = jit([](const Array& x, const Array& mask) {
+    const Array positive = x > 0;
+    return std::pair(positive && mask, where(positive || !mask, x, -x) + astype(positive, float32));
+  });
+  const Array x = random::normal(random::key(0), {700}), mask = random::normal(random::key(1), {700}) > 0;
+  const auto [both, value] = f(x, mask);
+  CHECK(identical(both, (x > 0) && mask));
+  CHECK(identical(value, where((x > 0) || !mask, x, -x) + astype(x > 0, float32)));
+}
+
+TEST_CASE("a donated state is updated in place") {
+  const auto step = jit(update);
+  State state{made(1.0), made(2.0)};
+  const Array gradient = made(0.5);
+  const State reference = update(state, gradient).first;
+  const void* w = address(state.w);
+  const void* v = address(state.v);
+  Array total;
+  std::tie(state, total) = step(std::move(state), gradient);
+  CHECK(address(state.w) == w);
+  CHECK(address(state.v) == v);
+  CHECK(identical(state.w, reference.w));
+  CHECK(identical(state.v, reference.v));
+  for (int i = 0; i < 3; ++i) std::tie(state, total) = step(std::move(state), gradient);
+  CHECK(address(state.w) == w);
+  CHECK(address(state.v) == v);
+}
+
+TEST_CASE("a state in Trees is updated in place too") {
+  struct Run {
+    TrainState train;
+  };
+  const auto step = jit([](const Run& run, const Array& x) {
+    return Run{run.train.apply_gradients(tree::map([&](const Array& p) { return p * x; }, run.train.params))};
+  });
+  const Tree params{{"a", made(1.0)}, {"b", {{"c", made(2.0)}}}};
+  Run run{TrainState::create(nn::relu, params, optim::sgd(0.1, {.momentum = 0.9}))};
+  run = step(run, Array(2.0));  // the first step's inputs are still held
+  CHECK(identical(params.at("a").array(), made(1.0)));
+  const void* a = address(run.train.params.at("a").array());
+  const void* trace = address(run.train.opt_state.at("0/trace/b/c").array());
+  run = step(std::move(run), Array(2.0));
+  CHECK(address(run.train.params.at("a").array()) == a);
+  CHECK(address(run.train.opt_state.at("0/trace/b/c").array()) == trace);
+}
+
+TEST_CASE("what somebody still holds is copied, not overwritten") {
+  const auto step = jit(update);
+  const Array gradient = made(0.5);
+  const auto run = [&](State state) { return step(std::move(state), gradient).first; };
+
+  State state{made(1.0), made(2.0)};
+  const Array held = state.w;
+  const State next = run(std::move(state));
+  CHECK(address(next.w) != address(held));
+  CHECK(identical(held, made(1.0)));
+
+  const Array tied = made(3.0);
+  const void* place = address(tied);
+  const State both = run(State{tied, tied});
+  CHECK(address(both.w) != place);
+  CHECK(address(both.v) != place);
+  CHECK(identical(tied, made(3.0)));
+
+  State aliased{made(1.0), made(1.0)};
+  aliased.v = aliased.w;
+  const void* one = address(aliased.w);
+  const State apart = run(std::move(aliased));
+  CHECK(address(apart.w) != one);
+  CHECK(address(apart.v) != one);
+  CHECK(identical(apart.v, 0.9 * made(1.0) + gradient));
+
+  State viewed{made(1.0), made(2.0)};
+  const Array reshaped = reshape(viewed.w, {20});  // shares the elements
+  const void* elements = address(reshaped);
+  const State fresh = run(std::move(viewed));
+  CHECK(address(fresh.w) != elements);
+  CHECK(identical(reshaped, reshape(made(1.0), {20})));
+}
+
+TEST_CASE("an argument that is also a captured constant, or part of another argument, is not overwritten") {
+  const Array constant = made(1.0);
+  State state{constant, made(2.0)};
+  const auto step = jit([&](const State& s, const Array& other) { return State{s.w + constant + other, s.v * 2}; });
+  const State next = step(std::move(state), constant);
+  CHECK(identical(constant, made(1.0)));
+  CHECK(identical(next.w, made(3.0)));
+}
+
+TEST_CASE("an adopted buffer is never written to") {
+  static const std::vector<float> forever(20, 1.0F);
+  State state{Array::adopt({forever.data(), [](const void*) {}}, {4, 5}, float32), made(2.0)};
+  const State next = jit(update)(std::move(state), made(0.5)).first;
+  CHECK(address(next.w) != forever.data());
+  CHECK(forever == std::vector<float>(20, 1.0F));
+}
+
+TEST_CASE("an input is read to the end before it is overwritten") {
+  // Both outputs read both inputs: no order of writing spares a copy of one of them.
+  const auto step = jit([](const State& s) { return State{s.w + s.v, s.w - s.v}; });
+  const State next = step(State{made(3.0), made(2.0)});
+  CHECK(identical(next.w, made(5.0)));
+  CHECK(identical(next.v, made(1.0)));
+  const auto transposed = jit([](const std::vector<Array>& s) { return std::vector<Array>{transpose(s[0]) + s[0]}; });
+  const Array square = reshape(arange(9, float32), {3, 3}) * 1.0;
+  std::vector<Array> list{reshape(arange(9, float32), {3, 3}) * 1.0};
+  CHECK(identical(transposed(std::move(list))[0], transpose(square) + square));
+}
+
+TEST_CASE("outputs that are inputs, constants or views of them") {
+  const Array constant = made(7.0);
+  const auto f =
+      jit([&](const Array& x) { return std::vector<Array>{x, reshape(x, {20}), constant, x, reshape(x * 2, {20})}; });
+  const Array x = made(1.0);
+  const auto result = f(x);
+  CHECK(address(result[0]) == address(x));
+  CHECK(address(result[1]) == address(x));
+  CHECK(result[1].shape() == Shape{20});
+  CHECK(address(result[2]) == address(constant));
+  CHECK(identical(result[4], full({20}, 2.0)));
+}
+
+TEST_CASE("the arena is hardly larger than what must be there at once") {
+  struct Net {
+    Array operator()(nn::Scope& scope, Array x, bool train) const {
+      for (const int features : {6, 16}) {
+        x = nn::Conv{.features = features, .kernel_size = {3, 3}}(scope, x);
+        x = nn::relu(nn::BatchNorm{.use_running_average = !train}(scope, x));
+        x = nn::max_pool(x, {2, 2}, {2, 2});
+      }
+      return nn::Dense{.features = 10}(scope, reshape(x, {x.extent(0), -1}));
+    }
+  };
+  const Array x = random::normal(random::key(1), {8, 12, 12, 1});
+  const Tree variables = nn::init(Net{}, random::key(0), x, false);
+  const auto loss = [&](const Tree& params) {
+    auto [y, updates] =
+        nn::apply(Net{}, {{"params", params}, {"batch_stats", variables["batch_stats"]}}, nn::mutable_(true), x, true);
+    return std::pair(mean(square(y)), updates);
+  };
+  const Program program =
+      make_program([&](const Tree& params) { return value_and_grad(loss)(params); }, variables["params"]);
+  const auto compiled = compile::compile(program, {});
+  CHECK(compiled->plan.live_bytes() > 0);
+  CHECK(compiled->plan.arena_bytes() <= compiled->plan.live_bytes() * 11 / 10);
+}
+
+TEST_CASE("explain and profile say what runs") {
+  const auto f = jit([](const Array& x) { return matmul(x, transpose(x)) + 1; });
+  CHECK(support::error_of<ValueError>([&] { return f.explain(); }).find("has not been traced") != std::string::npos);
+  (void)f(ones({3, 4}));
+  const std::string text = f.explain();
+  for (const char* word : {"passes:", "algebra", "arena:", "dot_general", "fused over 9"}) {
+    INFO(word);
+    CHECK(text.find(word) != std::string::npos);
+  }
+  const std::string timed = f.profile(ones({3, 4}));
+  CHECK(timed.find(" ms in all") != std::string::npos);
+  const auto plain = jit([](const Array& x) { return x + 1; }, {.disabled_passes = {"all"}});
+  (void)plain(ones({3}));
+  CHECK(plain.explain() == "interpreted op by op\n");
+}
