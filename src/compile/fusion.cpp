@@ -121,6 +121,12 @@ class Fusion {
     const Node& self = node(index);
     int own = static_cast<int>(groups_.size());
     groups_.push_back({.nodes = {index}});
+    merged_into_.push_back(own);
+    producers_.emplace_back();
+    for (const int operand : self.operands) {
+      const int producer = group_of_[static_cast<std::size_t>(root(operand))];
+      if (producer >= 0) producers_.back().push_back(producer);
+    }
     group_of_[static_cast<std::size_t>(index)] = own;
     if (fuse_ && fusible(program_, self)) {
       group(own).fused = true;
@@ -172,6 +178,12 @@ class Fusion {
     return result;
   }
 
+  /// The group that group `index` has become part of.
+  int merged(int index) {
+    int& into = merged_into_[static_cast<std::size_t>(index)];
+    return into == index ? index : into = merged(into);
+  }
+
   /// Whether what group `from` computes depends on group `to`.
   bool reaches(int from, int to) {
     visited_.resize(groups_.size(), 0);
@@ -183,12 +195,7 @@ class Fusion {
       if (current == to) return true;
       if (visited_[static_cast<std::size_t>(current)] == visit_) continue;
       visited_[static_cast<std::size_t>(current)] = visit_;
-      for (const int index : group(current).nodes) {
-        for (const int operand : node(index).operands) {
-          const int producer = group_of_[static_cast<std::size_t>(root(operand))];
-          if (producer >= 0 && producer != current) stack_.push_back(producer);
-        }
-      }
+      for (const int producer : producers_[static_cast<std::size_t>(current)]) stack_.push_back(merged(producer));
     }
     return false;
   }
@@ -240,6 +247,12 @@ class Fusion {
   int merge(int into, int from) {
     Group& target = group(into);
     Group& source = group(from);
+    merged_into_[static_cast<std::size_t>(from)] = into;
+    std::vector<int>& producers = producers_[static_cast<std::size_t>(into)];
+    for (const int producer : producers_[static_cast<std::size_t>(from)]) producers.push_back(merged(producer));
+    std::erase(producers, into);
+    std::sort(producers.begin(), producers.end());
+    producers.erase(std::unique(producers.begin(), producers.end()), producers.end());
     for (const int index : source.nodes) group_of_[static_cast<std::size_t>(index)] = into;
     target.nodes.insert(target.nodes.end(), source.nodes.begin(), source.nodes.end());
     std::sort(target.nodes.begin(), target.nodes.end());
@@ -417,8 +430,10 @@ class Fusion {
   bool fuse_;
   std::vector<Group> groups_;
   std::vector<int> root_;
-  std::vector<int> group_of_;              // the group that computes a value; -1 for inputs and constants
-  std::vector<std::vector<int>> readers_;  // of a root value
+  std::vector<int> group_of_;                // the group that computes a value; -1 for inputs and constants
+  std::vector<std::vector<int>> readers_;    // of a root value
+  std::vector<int> merged_into_;             // per group: itself, or the one that it has become part of
+  std::vector<std::vector<int>> producers_;  // per group: those that compute its operands
   std::vector<int> visited_, stack_;
   int visit_ = 0;
 };

@@ -45,15 +45,20 @@ class Rewriter {
     return trace_->record(*node.op, operands, node.attributes);
   }
 
-  /// Gives every node to `rule`, in order, which returns its new value; then the program of the outputs.
+  /// Gives every node to `rule`, in order, which returns its new value; then the program of the outputs. Constants go
+  /// through `constant`.
   template <class Rule>
   Program run(const Rule& rule) {
+    return run(rule, [](const Array& constant) { return constant; });
+  }
+  template <class Rule, class Constant>
+  Program run(const Rule& rule, const Constant& constant) {
     for (std::size_t i = 0; i < old_.nodes.size(); ++i) {
       const Node& node = old_.nodes[i];
       if (node.op != nullptr) {
         values_[i] = rule(static_cast<int>(i), node);
       } else {
-        values_[i] = node.constant.defined() ? node.constant : trace_->add_input(node.result);
+        values_[i] = node.constant.defined() ? constant(node.constant) : trace_->add_input(node.result);
       }
     }
     std::vector<Array> outputs;
@@ -104,7 +109,7 @@ std::string identity_of(const Array& array) {
   const ArrayNode& node = ArrayNode::of(array);
   if (node.trace) return fmt::format("%{}", node.index);
   const std::size_t bytes = static_cast<std::size_t>(array.size()) * size_of(array.dtype());
-  if (bytes > 64) return fmt::format("@{}", node.buffer.get());
+  if (bytes > 64) return fmt::format("{}@{}", describe(array), node.buffer.get());
   std::string text = fmt::format("{}=", describe(array));
   text.append(static_cast<const char*>(node.buffer.get()), bytes);
   return text;
@@ -117,8 +122,9 @@ Program common_subexpressions(const Program& program) {
     Array value;
   };
   std::multimap<std::string, Known> known;  // by operands
+  std::map<std::string, Array> constants;
   Rewriter rewriter(program.data());
-  return rewriter.run([&](int, const Node& node) {
+  const auto compute_once = [&](int, const Node& node) {
     const std::vector<Array> operands = rewriter.operands(node);
     std::string key;
     for (const Array& operand : operands) key += identity_of(operand) + ";";
@@ -129,6 +135,9 @@ Program common_subexpressions(const Program& program) {
     const Array value = rewriter.record(node, operands);
     known.emplace(key, Known{node.op, &node.attributes, value});
     return value;
+  };
+  return rewriter.run(compute_once, [&](const Array& constant) {
+    return constants.try_emplace(identity_of(constant), constant).first->second;
   });
 }
 

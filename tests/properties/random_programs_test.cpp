@@ -262,6 +262,7 @@ TEST_CASE("random programs: compiled agrees with eager, whatever passes run, on 
   const unsigned count = setting("LINSEED_RANDOM_PROGRAMS", 1500);
   for (unsigned seed = first; seed < first + count; ++seed) {
     const DType dtype = seed % 4 == 0 ? float64 : float32;
+    INFO("seed ", seed);
     std::string text = disagreement(seed, length_of(seed), dtype);
     if (text.empty()) continue;
     int shortest = length_of(seed);

@@ -5,6 +5,7 @@
 
 #include <xtensor-blas/xblas.hpp>
 
+#include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/dtypes.hpp"
 
 namespace linseed::kernels::cpu {
@@ -45,11 +46,38 @@ Matrices matrices_of(const Shape& shape, const AxisList& batch, const AxisList& 
 }
 
 // The serial OpenBLAS shares one work buffer between all callers: two products at a time spoil each other. So products
-// take turns, and the executor's other threads wait.
+// take turns, and the executor's other threads wait. It is for products so large that it wins all the same.
+constexpr std::int64_t large_product = std::int64_t{1} << 28;  // multiply-adds
+
 std::mutex& blas_turn() noexcept {
   static std::mutex mutex;
   return mutex;
 }
+
+/// A result cut into blocks, one per task. Tall blocks pack the right factor less often; few of them are cut smaller,
+/// so that there is something to share.
+class Grid {
+ public:
+  struct Block {
+    std::int64_t row, rows, column, columns;
+  };
+
+  Grid(std::int64_t rows, std::int64_t columns) noexcept : rows_(rows), columns_(columns) {
+    constexpr std::int64_t enough = 8;
+    while (tasks() < enough && height_ > 32) height_ /= 2;
+  }
+  [[nodiscard]] std::int64_t tasks() const noexcept { return up(rows_, height_) * up(columns_, width); }
+  [[nodiscard]] Block block(std::int64_t task) const noexcept {
+    const std::int64_t row = task / up(columns_, width) * height_, column = task % up(columns_, width) * width;
+    return {row, std::min(height_, rows_ - row), column, std::min(width, columns_ - column)};
+  }
+
+ private:
+  static constexpr std::int64_t width = 128;
+  static std::int64_t up(std::int64_t count, std::int64_t block) noexcept { return (count + block - 1) / block; }
+
+  std::int64_t rows_, columns_, height_ = 256;
+};
 
 }  // namespace
 
@@ -67,17 +95,38 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
   }
   const std::int64_t rows = left.free;
   const std::int64_t columns = right.free;
+  const Grid grid(rows, columns);
   linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const std::lock_guard turn(blas_turn());
-    for (std::int64_t batch = 0; batch < batches; ++batch) {
-      cxxblas::gemm<int>(
-          cxxblas::RowMajor, left.contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
-          right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(rows), static_cast<int>(columns),
-          static_cast<int>(depth), T{1}, inputs[0].as<T>() + batch * rows * depth,
-          static_cast<int>(left.contracted_first ? rows : depth), inputs[1].as<T>() + batch * columns * depth,
-          static_cast<int>(right.contracted_first ? columns : depth), T{0}, output.as<T>() + batch * rows * columns,
-          static_cast<int>(columns));
+    if (rows * columns * depth > large_product) {
+      const std::lock_guard turn(blas_turn());
+      for (std::int64_t batch = 0; batch < batches; ++batch) {
+        cxxblas::gemm<int>(
+            cxxblas::RowMajor, left.contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
+            right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(rows),
+            static_cast<int>(columns), static_cast<int>(depth), T{1}, inputs[0].as<T>() + batch * rows * depth,
+            static_cast<int>(left.contracted_first ? rows : depth), inputs[1].as<T>() + batch * columns * depth,
+            static_cast<int>(right.contracted_first ? columns : depth), T{0}, output.as<T>() + batch * rows * columns,
+            static_cast<int>(columns));
+      }
+      return;
     }
+    executor.parallel_for(batches * grid.tasks(), [&](std::int64_t task) {
+      const std::int64_t batch = task / grid.tasks();
+      const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
+      Lattice row_places, depth_places;
+      row_places.extent[3] = row_count;
+      row_places.stride[0][3] = left.contracted_first ? 1 : depth;
+      row_places.stride[1][3] = columns;
+      row_places.first[0] = row * row_places.stride[0][3];
+      row_places.first[1] = row * columns;
+      depth_places.extent[3] = depth;
+      depth_places.stride[0][3] = left.contracted_first ? rows : 1;
+      depth_places.stride[1][3] = right.contracted_first ? columns : 1;
+      const std::int64_t column_stride = right.contracted_first ? 1 : depth;
+      offset_gemm(inputs[0].as<T>() + batch * rows * depth, row_places, depth_places,
+                  inputs[1].as<T>() + batch * columns * depth + column * column_stride, {column_count, column_stride},
+                  output.as<T>() + batch * rows * columns + column, /*accumulate=*/false);
+    });
   });
 }
 

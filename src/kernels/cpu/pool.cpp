@@ -179,6 +179,62 @@ void max_pool_gather(const Attributes& attributes, std::span<const Input> inputs
   });
 }
 
+namespace {
+
+/// y[i * y_step + c] += x[i * x_step + c] for all runs i and channels c. Few channels are a constant of the code.
+template <class T>
+LINSEED_LOOP inline void add_runs(T* y, std::int64_t y_step, const T* x, std::int64_t x_step, std::int64_t runs,
+                                  std::int64_t channels) noexcept {
+  const auto of = [=](auto count) LINSEED_LOOP {
+    for (std::int64_t i = 0; i < runs; ++i) {
+      for (std::int64_t c = 0; c < count; ++c) y[i * y_step + c] += x[i * x_step + c];
+    }
+  };
+  switch (channels) {
+    case 1: return of(std::integral_constant<std::int64_t, 1>{});
+    case 2: return of(std::integral_constant<std::int64_t, 2>{});
+    case 3: return of(std::integral_constant<std::int64_t, 3>{});
+    case 4: return of(std::integral_constant<std::int64_t, 4>{});
+    case 6: return of(std::integral_constant<std::int64_t, 6>{});
+    case 8: return of(std::integral_constant<std::int64_t, 8>{});
+    case 16: return of(std::integral_constant<std::int64_t, 16>{});
+    case 32: return of(std::integral_constant<std::int64_t, 32>{});
+    default: return of(channels);
+  }
+}
+
+/// The places of the last axis that lie under element `tap` of the window: `count` output places from `out` on, and the
+/// input place below the first of them.
+struct Taps {
+  std::int64_t out, in, count;
+
+  Taps(const Axis& axis, std::int64_t tap) noexcept {
+    const std::int64_t shift = axis.low - tap;  // input place = output place * stride - shift
+    out = shift > 0 ? (shift + axis.stride - 1) / axis.stride : 0;
+    const std::int64_t end = axis.in - 1 + shift < 0 ? 0 : std::min(axis.out, (axis.in - 1 + shift) / axis.stride + 1);
+    count = std::max<std::int64_t>(0, end - out);
+    in = out * axis.stride - shift;
+  }
+};
+
+/// For every row of output places, from offset `out` on, and every row of input places below it, from `in` on: calls
+/// `row(out, in)`, in the order of for_each_window.
+template <class Row>
+LINSEED_LOOP inline void for_each_row(const Geometry& at, Row row) noexcept {
+  const auto& [depth, height, width] = at.axis;
+  for (std::int64_t o0 = 0; o0 < depth.out; ++o0) {
+    for (std::int64_t o1 = 0; o1 < height.out; ++o1) {
+      for (std::int64_t i0 = depth.begin(o0); i0 < depth.end(o0); ++i0) {
+        for (std::int64_t i1 = height.begin(o1); i1 < height.end(o1); ++i1) {
+          row((o0 * height.out + o1) * width.out * at.channels, (i0 * height.in + i1) * width.in * at.channels);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
 void window_sum(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                 const Executor& executor) noexcept {
   if (output.shape.elements() == 0) return;
@@ -187,13 +243,16 @@ void window_sum(const Attributes& attributes, std::span<const Input> inputs, con
     for_each_part(at, executor, [&at, in = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
       const T* x = in + part.input;
       T* y = result + part.output;
-      const std::int64_t channels = part.channels;
-      for_each_window(
-          at, [=](std::int64_t out) LINSEED_LOOP { std::fill_n(y + out, channels, T{}); },
-          [=](std::int64_t out, std::int64_t place) LINSEED_LOOP {
-            for (std::int64_t c = 0; c < channels; ++c) y[out + c] += x[place + c];
-          },
-          [](std::int64_t) LINSEED_LOOP {});
+      const std::int64_t places = at.output_size() / at.channels;
+      clear(y, places, at.channels, part.channels);
+      const Axis& width = at.axis.back();
+      for_each_row(at, [&](std::int64_t out, std::int64_t row) LINSEED_LOOP {
+        for (std::int64_t tap = 0; tap < width.window; ++tap) {
+          const Taps taps(width, tap);
+          add_runs(y + out + taps.out * at.channels, at.channels, x + row + taps.in * at.channels,
+                   width.stride * at.channels, taps.count, part.channels);
+        }
+      });
     });
   });
 }
@@ -207,14 +266,16 @@ void window_sum_transpose(const Attributes& attributes, std::span<const Input> i
                   [&at, cotangent = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
                     T* dx = result + part.input;
                     const T* g = cotangent + part.output;
-                    const std::int64_t channels = part.channels;
-                    clear(dx, at.input_size() / at.channels, at.channels, channels);
-                    for_each_window(
-                        at, [](std::int64_t) LINSEED_LOOP {},
-                        [=](std::int64_t out, std::int64_t place) LINSEED_LOOP {
-                          for (std::int64_t c = 0; c < channels; ++c) dx[place + c] += g[out + c];
-                        },
-                        [](std::int64_t) LINSEED_LOOP {});
+                    clear(dx, at.input_size() / at.channels, at.channels, part.channels);
+                    const Axis& width = at.axis.back();
+                    for_each_row(at, [&](std::int64_t out, std::int64_t row) LINSEED_LOOP {
+                      // From the last tap down: what one input place gets comes in the order of the output places.
+                      for (std::int64_t tap = width.window - 1; tap >= 0; --tap) {
+                        const Taps taps(width, tap);
+                        add_runs(dx + row + taps.in * at.channels, width.stride * at.channels,
+                                 g + out + taps.out * at.channels, at.channels, taps.count, part.channels);
+                      }
+                    });
                   });
   });
 }
