@@ -1,6 +1,7 @@
 #include <linseed/core/executor.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <string>
@@ -11,16 +12,44 @@
 
 namespace linseed {
 
+namespace {
+
+/// Looks for `ready()` busily for a moment, since sleeping and waking take longer than a short task; gives way to
+/// others between looks. Returns whether it came true. Where there are more threads than processors, waiting keeps
+/// others from working: then it is asked once.
+template <class Ready>
+bool spin_until(const Ready& ready, bool patient) noexcept {
+  constexpr auto patience = std::chrono::microseconds(20);
+  constexpr int looks = 64;  // between two looks at the clock
+  if (!patient) return ready();
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    for (int i = 0; i < looks; ++i) {
+      if (ready()) return true;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+    std::this_thread::yield();
+  } while (std::chrono::steady_clock::now() - start < patience);
+  return ready();
+}
+
+}  // namespace
+
+/// One job at a time: its tasks are handed out from a counter to the workers and the caller. Whoever waits spins for a
+/// moment, then sleeps.
 class Executor::Pool {
  public:
-  explicit Pool(int threads) {
+  explicit Pool(int threads) : patient_(threads <= static_cast<int>(std::thread::hardware_concurrency())) {
     workers_.reserve(static_cast<std::size_t>(threads - 1));
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   }
   ~Pool() {
     {
       const std::lock_guard lock(mutex_);
-      stopping_ = true;
+      stopping_.store(true, std::memory_order_relaxed);
+      job_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
     for (std::thread& worker : workers_) worker.join();
@@ -37,19 +66,22 @@ class Executor::Pool {
       for (std::int64_t i = 0; i < count; ++i) task(i);
       return;
     }
+    bool sleepers = false;
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard lock(mutex_);  // a worker that goes to sleep sees the job or is seen asleep
       task_ = &task;
       count_ = count;
       next_.store(0, std::memory_order_relaxed);
-      busy_ = static_cast<int>(workers_.size());
-      ++job_;
+      busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+      job_.fetch_add(1, std::memory_order_release);
+      sleepers = asleep_ > 0;
     }
-    wake_.notify_all();
+    if (sleepers) wake_.notify_all();
     drain(task, count);
+    const auto done = [this] { return busy_.load(std::memory_order_acquire) == 0; };
+    if (spin_until(done, patient_)) return;
     std::unique_lock lock(mutex_);
-    done_.wait(lock, [this] { return busy_ == 0; });
-    task_ = nullptr;
+    done_.wait(lock, done);
   }
 
  private:
@@ -61,34 +93,36 @@ class Executor::Pool {
   }
 
   void work() {
-    std::uint64_t seen = 0;
-    for (;;) {
-      const detail::Task* task = nullptr;
-      std::int64_t count = 0;
-      {
+    for (std::uint64_t seen = 0;; ++seen) {
+      const auto called = [&] { return job_.load(std::memory_order_acquire) != seen; };
+      if (!spin_until(called, patient_)) {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return stopping_ || job_ != seen; });
-        if (stopping_) return;
-        seen = job_;
-        task = task_;
-        count = count_;
+        ++asleep_;
+        wake_.wait(lock, called);
+        --asleep_;
       }
-      drain(*task, count);
-      const std::lock_guard lock(mutex_);
-      if (--busy_ == 0) done_.notify_one();
+      if (stopping_.load(std::memory_order_relaxed)) return;
+      drain(*task_, count_);
+      if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        const std::lock_guard lock(mutex_);  // the caller sees zero before it sleeps, or hears this
+        done_.notify_one();
+      }
     }
   }
 
+  const bool patient_;
   std::vector<std::thread> workers_;
   std::mutex turn_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
+  // The job; written while no worker reads it, before `job_` counts up.
   const detail::Task* task_ = nullptr;
   std::int64_t count_ = 0;
   std::atomic<std::int64_t> next_{0};
-  std::uint64_t job_ = 0;
-  int busy_ = 0;
-  bool stopping_ = false;
+  std::atomic<std::uint64_t> job_{0};
+  std::atomic<int> busy_{0};
+  std::atomic<bool> stopping_{false};
+  int asleep_ = 0;
 };
 
 Executor::Executor(int threads) {
