@@ -8,7 +8,10 @@
 #include <new>
 #include <numeric>
 
+#include "kernels/cpu/conv_lanes.hpp"
+#include "kernels/cpu/conv_problem.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/scratch.hpp"
 #include "kernels/dtypes.hpp"
 
 // All three ops are products of a matrix whose rows are pixels and whose columns are taps x channels, never laid out:
@@ -20,104 +23,11 @@ namespace linseed::kernels::cpu {
 
 namespace {
 
-constexpr std::size_t axes = 3;  // missing leading axes have extent 1
-using Extents = std::array<std::int64_t, axes>;
-
 constexpr std::int64_t tile_bytes = 256 << 10;    // of the input that a block works on
 constexpr std::int64_t max_tile_bytes = 1 << 20;  // beyond it the reference kernel takes over
 constexpr std::int64_t partials_bytes = 1 << 20;  // of kernel gradients before they are added up
 constexpr std::int64_t wanted_tasks = 32;
 constexpr std::int64_t column_quantum = 32;  // two of the widest vectors of floats
-
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) noexcept { return a / b + (a % b != 0); }
-std::int64_t floor_divide(std::int64_t a, std::int64_t b) noexcept { return a / b - (a % b != 0 && a < 0); }
-std::int64_t product(const Extents& extents) noexcept { return extents[0] * extents[1] * extents[2]; }
-
-/// Tap k of output place o meets input place i where i * input_dilation = o * stride - low + k * kernel_dilation.
-struct Axis {
-  std::int64_t out, in, taps, stride, low, input_dilation, kernel_dilation;
-
-  [[nodiscard]] std::int64_t first_input(std::int64_t begin) const noexcept {
-    return floor_divide(begin * stride - low, input_dilation);
-  }
-  [[nodiscard]] std::int64_t last_input(std::int64_t end) const noexcept {
-    return floor_divide((end - 1) * stride - low + (taps - 1) * kernel_dilation, input_dilation);
-  }
-  /// At most so many input places lie under `count` neighbouring output places.
-  [[nodiscard]] std::int64_t reach(std::int64_t count) const noexcept {
-    const std::int64_t span = (count - 1) * stride + (taps - 1) * kernel_dilation;
-    return input_dilation == 1 ? span + 1 : span / input_dilation + 2;
-  }
-};
-
-/// Channels and features are those of one group.
-struct Problem {
-  std::int64_t samples, groups, channels, features;
-  std::array<Axis, axes> axis;
-
-  [[nodiscard]] bool is_empty() const noexcept {
-    return channels == 0 ||
-           std::any_of(axis.begin(), axis.end(), [](const Axis& a) { return a.taps == 0 || a.in == 0; });
-  }
-};
-
-Problem forward_problem(const attr::Conv& conv, const Shape& y) noexcept {
-  const std::size_t rank = conv.strides.size();
-  Problem problem{y[0], conv.groups, conv.kernel_shape[rank], conv.kernel_shape[rank + 1] / conv.groups, {}};
-  for (std::size_t i = 0; i < axes; ++i) {
-    Axis& axis = problem.axis[i];
-    if (i + rank < axes) {
-      axis = {.out = 1, .in = 1, .taps = 1, .stride = 1, .low = 0, .input_dilation = 1, .kernel_dilation = 1};
-      continue;
-    }
-    const std::size_t at = i + rank - axes;
-    axis = {y[at + 1],    conv.input_shape[at + 1], conv.kernel_shape[at],   conv.strides[at],
-            conv.low[at], conv.input_dilation[at],  conv.kernel_dilation[at]};
-  }
-  return problem;
-}
-
-/// The convolution that takes the cotangent to the input's gradient: taps in reverse, strides and input dilation
-/// swapped.
-Problem adjoint(Problem problem) noexcept {
-  std::swap(problem.channels, problem.features);
-  for (Axis& axis : problem.axis) {
-    axis = {axis.in,
-            axis.out,
-            axis.taps,
-            axis.input_dilation,
-            (axis.taps - 1) * axis.kernel_dilation - axis.low,
-            axis.stride,
-            axis.kernel_dilation};
-  }
-  return problem;
-}
-
-/// Where element (tap, channel, group, feature) of a kernel lies.
-struct KernelLayout {
-  std::int64_t first = 0;
-  Extents tap{};
-  std::int64_t channel = 0, group = 0, feature = 0;
-};
-
-KernelLayout kernel_layout(const Problem& problem) noexcept {
-  const std::int64_t row = problem.groups * problem.features;
-  KernelLayout layout{.first = 0, .tap = {}, .channel = row, .group = problem.features, .feature = 1};
-  std::int64_t step = problem.channels * row;
-  for (std::size_t i = axes; i-- > 0; step *= problem.axis[i].taps) layout.tap[i] = step;
-  return layout;
-}
-
-/// The same kernel as the adjoint of `problem` reads it.
-KernelLayout flipped_layout(const Problem& problem) noexcept {
-  KernelLayout layout = kernel_layout(problem);
-  std::swap(layout.channel, layout.feature);
-  for (std::size_t i = 0; i < axes; ++i) {
-    layout.first += (problem.axis[i].taps - 1) * layout.tap[i];
-    layout.tap[i] = -layout.tap[i];
-  }
-  return layout;
-}
 
 /// A block of the result's pixels.
 struct Block {
@@ -203,18 +113,6 @@ std::int64_t column_chunk(const Problem& problem, std::int64_t tasks) noexcept {
   if (tasks >= wanted_tasks) return std::max<std::int64_t>(problem.features, 1);
   const std::int64_t chunk = ceil_divide(problem.features, ceil_divide(wanted_tasks, tasks));
   return std::max<std::int64_t>(ceil_divide(chunk, column_quantum), 1) * column_quantum;
-}
-
-/// Memory that a thread keeps from call to call. Null when there is none to be had.
-template <int slot>
-void* scratch(std::int64_t bytes) noexcept {
-  thread_local std::unique_ptr<std::byte[]> memory;
-  thread_local std::int64_t capacity = 0;
-  if (bytes > capacity) {
-    memory.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(bytes)]);
-    capacity = memory ? bytes : 0;
-  }
-  return memory.get();
 }
 
 /// The input under a block, in some of its channels.
@@ -381,7 +279,7 @@ bool gather(const Problem& problem, const T* x, const T* w, const KernelLayout& 
   std::atomic<bool> complete = true;
 
   executor.parallel_for(grid.blocks * chunks, [&](std::int64_t task) {
-    T* memory = static_cast<T*>(scratch<0>(grid.tile * static_cast<std::int64_t>(sizeof(T))));
+    T* memory = static_cast<T*>(scratch<Scratch::conv_tile>(grid.tile * static_cast<std::int64_t>(sizeof(T))));
     if (memory == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
@@ -418,14 +316,15 @@ bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int6
   const std::int64_t chunks = ceil_divide(problem.features, chunk);
 
   // The first partial sum is the result itself.
-  T* others = static_cast<T*>(scratch<1>((partials - 1) * kernel_size * static_cast<std::int64_t>(sizeof(T))));
+  T* others = static_cast<T*>(
+      scratch<Scratch::conv_partials>((partials - 1) * kernel_size * static_cast<std::int64_t>(sizeof(T))));
   if (others == nullptr && partials > 1) return false;
   std::fill_n(dw, kernel_size, T{});
   std::fill_n(others, (partials - 1) * kernel_size, T{});
   std::atomic<bool> complete = true;
 
   executor.parallel_for(partials * grid.tiles * chunks, [&](std::int64_t task) {
-    T* memory = static_cast<T*>(scratch<0>(grid.tile * static_cast<std::int64_t>(sizeof(T))));
+    T* memory = static_cast<T*>(scratch<Scratch::conv_tile>(grid.tile * static_cast<std::int64_t>(sizeof(T))));
     if (memory == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
@@ -473,6 +372,11 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const Problem problem = forward_problem(std::get<attr::Conv>(attributes), output.shape);
     if (problem.is_empty()) return set_zero<T>(output);
+    if constexpr (std::is_same_v<T, float>) {
+      if (lanes::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
+                        executor))
+        return;
+    }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
       reference::conv(attributes, inputs, output, executor);
     }
@@ -486,6 +390,11 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
     const Problem forward = forward_problem(std::get<attr::Conv>(attributes), inputs[0].shape);
     const Problem problem = adjoint(forward);
     if (problem.is_empty()) return set_zero<T>(output);
+    if constexpr (std::is_same_v<T, float>) {
+      if (lanes::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
+                        executor))
+        return;
+    }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
       reference::conv_input_grad(attributes, inputs, output, executor);
     }
@@ -498,6 +407,9 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[1].shape);
     if (problem.is_empty() || inputs[1].shape.elements() == 0) return set_zero<T>(output);
+    if constexpr (std::is_same_v<T, float>) {
+      if (lanes::correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), executor)) return;
+    }
     if (!correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor)) {
       reference::conv_kernel_grad(attributes, inputs, output, executor);
     }

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <linseed/core/executor.hpp>
+
+#include "kernels/cpu/conv_problem.hpp"
+
+// Convolutions of few channels, in which the batch fills the vectors: 16 samples lie side by side, in blocks that are
+// converted on the way in and out. Each element of a result is one chain of fused multiply-adds over the taps, rows
+// first, then columns, then channels; sums over the batch take the 16 lanes in a fixed tree and the blocks in order.
+
+namespace linseed::kernels::cpu::lanes {
+
+/// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False, and nothing is done, when
+/// the problem is not of this kind, the machine lacks AVX2, or memory is short.
+bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
+            const Executor& executor) noexcept;
+
+/// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
+/// above.
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept;
+
+}  // namespace linseed::kernels::cpu::lanes

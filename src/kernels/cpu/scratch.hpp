@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+namespace linseed::kernels::cpu {
+
+/// What a kernel needs memory for; each purpose has its own, so that one kernel may use several.
+enum class Scratch { conv_tile, conv_partials, lanes_input, lanes_cotangent, lanes_rows };
+
+/// Memory that a thread keeps from call to call. Null when there is none to be had.
+template <Scratch purpose>
+void* scratch(std::int64_t bytes) noexcept {
+  thread_local std::unique_ptr<std::byte[]> memory;
+  thread_local std::int64_t capacity = 0;
+  if (bytes > capacity) {
+    memory.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(bytes)]);
+    capacity = memory ? bytes : 0;
+  }
+  return memory.get();
+}
+
+}  // namespace linseed::kernels::cpu
