@@ -77,14 +77,16 @@ std::int64_t space_of(const ProgramData& program, const Node& node) noexcept {
   return (is_fold(node) ? operand_shape(program, node, 0) : node.result.shape).elements();
 }
 
-/// The length of tiles that suits all periods of a group: a multiple of each, if there is one that is short enough.
+/// The length of tiles that suits all periods of a group: a multiple of each, if there is one that is short enough, and
+/// of whole vectors, if that is not too long.
 std::optional<std::int64_t> tile_for(const std::vector<std::int64_t>& periods) noexcept {
-  constexpr std::int64_t usual = 512;
+  constexpr std::int64_t usual = 512, widest_vector = 16;
   std::int64_t common = 1;
   for (const std::int64_t period : periods) {
     common = std::lcm(common, period);
     if (common > Tape::longest_tile) return std::nullopt;
   }
+  if (const std::int64_t whole = std::lcm(common, widest_vector); whole <= Tape::longest_tile) common = whole;
   return common >= usual ? common : usual / common * common;
 }
 
