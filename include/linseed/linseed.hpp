@@ -33,7 +33,14 @@
 #include <linseed/nn/layers.hpp>
 #include <linseed/nn/functions.hpp>
 
+#include <linseed/optim/hyperparameter.hpp>
 #include <linseed/optim/schedules.hpp>
+#include <linseed/optim/transform.hpp>
+#include <linseed/optim/scaling.hpp>
+#include <linseed/optim/moments.hpp>
+#include <linseed/optim/clipping.hpp>
+#include <linseed/optim/masking.hpp>
+#include <linseed/optim/wrappers.hpp>
 #include <linseed/optim/optimizers.hpp>
 
 #include <linseed/train/train_state.hpp>

@@ -160,7 +160,7 @@ TEST_CASE("polynomial_schedule by hand") {
 TEST_CASE("a schedule is a number or any function of the count") {
   const optim::Schedule constant = 0.5;
   CHECK(constant.is_constant());
-  CHECK(constant.constant_value() == 0.5);
+  CHECK(constant.value() == 0.5);
   CHECK(constant(17).item<float>() == 0.5F);
   const optim::Schedule own = [](const Array& count) { return 1.0 / (astype(count, float32) + 1); };
   CHECK(!own.is_constant());
@@ -185,9 +185,9 @@ TEST_CASE("schedules refuse what makes no sense") {
   CHECK(error_of<ValueError>([] { return optim::cosine_decay_schedule(0.1, 0); }) ==
         "[cosine_decay_schedule] decay_steps must be positive.\n  got: 0");
   CHECK(error_of<ValueError>([] { return optim::cosine_decay_schedule(std::numeric_limits<double>::infinity(), 5); }) ==
-        "[schedule] init must be finite.\n  got: inf");
+        "[cosine_decay_schedule] init must be finite.\n  got: inf");
   CHECK(error_of<ValueError>([] { return optim::linear_schedule(0.1, std::numeric_limits<double>::infinity(), 5); }) ==
-        "[schedule] end must be finite.\n  got: inf");
+        "[polynomial_schedule] end must be finite.\n  got: inf");
   CHECK(error_of<ValueError>([] { return optim::piecewise_constant_schedule(0.1, {{3, -0.5}}); }) ==
         "[piecewise_constant_schedule] Factors must not be negative.\n  got: -0.5 at 3");
 }
@@ -195,7 +195,6 @@ TEST_CASE("schedules refuse what makes no sense") {
 TEST_CASE("transformations are values, and apply_updates keeps the parameters' dtype") {
   const auto tx = optim::adam(1e-3);
   CHECK(tx == optim::GradientTransformation(tx));
-  CHECK(!(tx == optim::adam(1e-3)));
   CHECK(error_of<ValueError>([] { return optim::GradientTransformation().init({}); }) ==
         "[GradientTransformation] It is empty.\n  hint: make one, with optim::sgd for example");
   const Tree params = {{"w", Array({1.0}, float32)}, {"d", Array({1.0}, float64)}};

@@ -1,82 +1,138 @@
 #pragma once
 
-#include <functional>
-#include <memory>
 #include <optional>
-#include <utility>
-#include <vector>
 
+#include <linseed/optim/masking.hpp>
+#include <linseed/optim/moments.hpp>
+#include <linseed/optim/scaling.hpp>
 #include <linseed/optim/schedules.hpp>
-#include <linseed/tree/tree.hpp>
+#include <linseed/optim/transform.hpp>
 
 namespace linseed::optim {
 
-/// A pair of pure functions (optax.GradientTransformation): `init` gives a state for parameters, `update` turns
-/// gradients into updates to be added to the parameters, and gives the next state. States are Trees laid out as
-/// flax.serialization.to_state_dict gives them. Two are equal when they are copies of one.
-class GradientTransformation {
- public:
-  using Init = std::function<Tree(const Tree& params)>;
-  using Update = std::function<std::pair<Tree, Tree>(const Tree& updates, const Tree& state, const Tree& params)>;
-
-  GradientTransformation() = default;
-  GradientTransformation(Init init, Update update)
-      : functions_(std::make_shared<const Functions>(Functions{std::move(init), std::move(update)})) {}
-
-  /// Throws ValueError when this is empty.
-  [[nodiscard]] Tree init(const Tree& params) const { return functions().init(params); }
-  /// {updates, next state}
-  [[nodiscard]] std::pair<Tree, Tree> update(const Tree& updates, const Tree& state, const Tree& params) const {
-    return functions().update(updates, state, params);
-  }
-
-  friend bool operator==(const GradientTransformation& a, const GradientTransformation& b) noexcept {
-    return a.functions_ == b.functions_;
-  }
-
- private:
-  struct Functions {
-    Init init;
-    Update update;
-  };
-  const Functions& functions() const;
-
-  std::shared_ptr<const Functions> functions_;
-};
-
-/// One after the other; the state is {"0": ..., "1": ...} (optax.chain).
-[[nodiscard]] GradientTransformation chain(std::vector<GradientTransformation> transformations);
-/// Nothing; the state is {}.
-[[nodiscard]] GradientTransformation identity();
-/// updates * factor; the state is {}.
-[[nodiscard]] GradientTransformation scale(double factor);
-/// updates * -learning_rate. The state is {} for a constant and {"count"} for a schedule, which is read before it
-/// counts up.
-[[nodiscard]] GradientTransformation scale_by_learning_rate(Schedule learning_rate);
-/// trace = updates + decay * trace; gives it, or with `nesterov` updates + decay * trace. State {"trace"}
-/// (optax.trace).
-[[nodiscard]] GradientTransformation trace(double decay, bool nesterov = false);
-
-struct AdamOptions {
-  double b1 = 0.9;
-  double b2 = 0.999;
-  double eps = 1e-8;
-  double eps_root = 0.0;  ///< inside the square root
-  bool nesterov = false;
-};
-/// m / (sqrt(v + eps_root) + eps) with bias-corrected moments. State {"count", "mu", "nu"} (optax.scale_by_adam).
-[[nodiscard]] GradientTransformation scale_by_adam(AdamOptions options = {});
+// The optimizers of Optax, with its names, formulas, defaults and states: a chain of the parts named in each comment,
+// whose states are its entries "0", "1", ... The learning rate comes last unless said otherwise: it gives {} for a
+// number and {"count"} for a schedule, and so does a decay of weights, or {"inner_state": ...} with a mask.
+// Hyper-parameters that are not finite throw ValueError.
 
 struct SgdOptions {
-  std::optional<double> momentum = {};
+  std::optional<Scalar> momentum = {};
   bool nesterov = false;
 };
-/// Stochastic gradient descent (optax.sgd). State {"0": {} or {"trace"}, "1": {} or {"count"}}.
-[[nodiscard]] GradientTransformation sgd(Schedule learning_rate, SgdOptions options = {});
-/// Adam (Kingma and Ba 2015; optax.adam). State {"0": {"count", "mu", "nu"}, "1": {} or {"count"}}.
-[[nodiscard]] GradientTransformation adam(Schedule learning_rate, AdamOptions options = {});
+/// Stochastic gradient descent (optax.sgd): trace or nothing.
+[[nodiscard]] GradientTransformation sgd(const Schedule& learning_rate, const SgdOptions& options = {});
 
-/// params + updates, in the dtype of the parameters (optax.apply_updates). Throws StructureError when the trees differ.
-[[nodiscard]] Tree apply_updates(const Tree& params, const Tree& updates);
+/// Adam (Kingma and Ba 2015; optax.adam): scale_by_adam.
+[[nodiscard]] GradientTransformation adam(const Schedule& learning_rate, const AdamOptions& options = {});
+/// adam with Nesterov's momentum, whatever the options say (Dozat 2016; optax.nadam).
+[[nodiscard]] GradientTransformation nadam(const Schedule& learning_rate, AdamOptions options = {});
+
+struct AdamwOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-8;
+  Scalar eps_root = 0.0;
+  Schedule weight_decay = 1e-4;
+  std::optional<Mask> mask = {};  ///< which weights decay
+  bool nesterov = false;
+};
+/// Adam with decoupled decay of weights (Loshchilov and Hutter 2019; optax.adamw): scale_by_adam, add_decayed_weights.
+[[nodiscard]] GradientTransformation adamw(const Schedule& learning_rate, const AdamwOptions& options = {});
+/// adamw with Nesterov's momentum, whatever the options say (optax.nadamw).
+[[nodiscard]] GradientTransformation nadamw(const Schedule& learning_rate, AdamwOptions options = {});
+
+/// Adam with a second moment that never shrinks (Reddi et al. 2018; optax.amsgrad): scale_by_amsgrad.
+[[nodiscard]] GradientTransformation amsgrad(const Schedule& learning_rate, const AdamOptions& options = {});
+
+/// Adam with the largest gradient in place of the second moment (Kingma and Ba 2015; optax.adamax): scale_by_adamax.
+[[nodiscard]] GradientTransformation adamax(const Schedule& learning_rate, const AdamaxOptions& options = {});
+struct AdamaxwOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-8;
+  Schedule weight_decay = 1e-4;
+  std::optional<Mask> mask = {};
+};
+/// adamax with decoupled decay of weights (optax.adamaxw): scale_by_adamax, add_decayed_weights.
+[[nodiscard]] GradientTransformation adamaxw(const Schedule& learning_rate, const AdamaxwOptions& options = {});
+
+/// Rectified Adam (Liu et al. 2020; optax.radam): scale_by_radam.
+[[nodiscard]] GradientTransformation radam(const Schedule& learning_rate, const RadamOptions& options = {});
+/// AdaBelief (Zhuang et al. 2020; optax.adabelief): scale_by_belief.
+[[nodiscard]] GradientTransformation adabelief(const Schedule& learning_rate, const BeliefOptions& options = {});
+/// Yogi (Zaheer et al. 2018; optax.yogi): scale_by_yogi.
+[[nodiscard]] GradientTransformation yogi(const Schedule& learning_rate, const YogiOptions& options = {});
+
+struct LionOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.99;
+  Schedule weight_decay = 1e-3;
+  std::optional<Mask> mask = {};
+};
+/// Lion (Chen et al. 2023; optax.lion): scale_by_lion, add_decayed_weights.
+[[nodiscard]] GradientTransformation lion(const Schedule& learning_rate, const LionOptions& options = {});
+
+struct RmspropOptions {
+  Scalar decay = 0.9;
+  Scalar eps = 1e-8;
+  Scalar initial_scale = 0.0;
+  bool eps_in_sqrt = true;
+  bool centered = false;
+  std::optional<Scalar> momentum = {};
+  bool nesterov = false;
+  bool bias_correction = false;
+};
+/// RMSProp (Tieleman and Hinton 2012; optax.rmsprop): scale_by_rms or, when centered, scale_by_stddev; the learning
+/// rate; then the momentum, of scaled updates, or nothing.
+[[nodiscard]] GradientTransformation rmsprop(const Schedule& learning_rate, const RmspropOptions& options = {});
+
+/// Adagrad (Duchi et al. 2011; optax.adagrad): scale_by_rss.
+[[nodiscard]] GradientTransformation adagrad(const Schedule& learning_rate, const RssOptions& options = {});
+
+struct AdadeltaOptions {
+  Scalar rho = 0.9;
+  Scalar eps = 1e-6;
+  Schedule weight_decay = 0.0;
+  std::optional<Mask> weight_decay_mask = {};
+};
+/// Adadelta (Zeiler 2012; optax.adadelta): add_decayed_weights, scale_by_adadelta. Without a learning rate the updates
+/// keep their sign, as in Optax: pass one.
+[[nodiscard]] GradientTransformation adadelta(const std::optional<Schedule>& learning_rate = {},
+                                              const AdadeltaOptions& options = {});
+
+struct LambOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-6;
+  Scalar eps_root = 0.0;
+  Schedule weight_decay = 0.0;
+  std::optional<Mask> mask = {};
+};
+/// LAMB (You et al. 2020; optax.lamb): scale_by_adam, add_decayed_weights, scale_by_trust_ratio.
+[[nodiscard]] GradientTransformation lamb(const Schedule& learning_rate, const LambOptions& options = {});
+
+struct LarsOptions {
+  Schedule weight_decay = 0.0;
+  Mask weight_decay_mask = true;
+  Scalar trust_coefficient = 1e-3;
+  Scalar eps = 0.0;
+  Mask trust_ratio_mask = true;
+  Scalar momentum = 0.9;
+  bool nesterov = false;
+};
+/// LARS (You et al. 2017; optax.lars): masked add_decayed_weights, masked scale_by_trust_ratio, the learning rate, and
+/// then trace.
+[[nodiscard]] GradientTransformation lars(const Schedule& learning_rate, const LarsOptions& options = {});
+
+/// Signs of gradients alone (Bernstein et al. 2018; optax.sign_sgd): scale_by_sign.
+[[nodiscard]] GradientTransformation sign_sgd(const Schedule& learning_rate);
+/// Signs of averaged gradients (Bernstein et al. 2018; optax.signum): ema without correction, scale_by_sign.
+[[nodiscard]] GradientTransformation signum(const Schedule& learning_rate, const Scalar& beta = 0.9);
+/// Steps that keep the length of the parameters in check (Bernstein et al. 2020; optax.fromage): scale_by_trust_ratio,
+/// the learning rate, add_decayed_weights.
+[[nodiscard]] GradientTransformation fromage(const Schedule& learning_rate, const Scalar& min_norm = 1e-6);
+/// Optimistic gradient descent (Mokhtari et al. 2019; optax.optimistic_gradient_descent): scale_by_optimistic_gradient.
+[[nodiscard]] GradientTransformation optimistic_gradient_descent(const Schedule& learning_rate,
+                                                                 const Scalar& alpha = 1.0, const Scalar& beta = 1.0);
 
 }  // namespace linseed::optim

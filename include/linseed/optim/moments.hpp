@@ -1,0 +1,100 @@
+#pragma once
+
+#include <linseed/optim/hyperparameter.hpp>
+#include <linseed/optim/transform.hpp>
+
+namespace linseed::optim {
+
+// Directions made from moments of the gradients, with the formulas, defaults and states of Optax. g is the incoming
+// update of a leaf, t the number of updates including this one; mu and nu start at zeros of the parameters' shapes and
+// dtypes, and mu^ = mu / (1 - b1^t), nu^ = nu / (1 - b2^t), the powers in float32. Hyper-parameters that are not finite
+// throw ValueError.
+
+/// Of adam and its kin.
+struct AdamOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-8;
+  Scalar eps_root = 0.0;  ///< inside the square root
+  bool nesterov = false;
+};
+/// mu = (1 - b1) g + b1 mu, nu = (1 - b2) g^2 + b2 nu; u = mu^ / (sqrt(nu^ + eps_root) + eps). With `nesterov`
+/// mu^ = b1 mu / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t). State {"count", "mu", "nu"} (optax.scale_by_adam).
+[[nodiscard]] GradientTransformation scale_by_adam(const AdamOptions& options = {});
+
+/// As scale_by_adam, with the largest nu^ so far: state {"count", "mu", "nu", "nu_max"} (optax.scale_by_amsgrad, both
+/// moments corrected). `nesterov` is not for it: ValueError.
+[[nodiscard]] GradientTransformation scale_by_amsgrad(const AdamOptions& options = {});
+
+struct AdamaxOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-8;
+};
+/// nu = max(|g| + eps, b2 nu); u = mu^ / nu. State {"count", "mu", "nu"} (optax.scale_by_adamax).
+[[nodiscard]] GradientTransformation scale_by_adamax(const AdamaxOptions& options = {});
+
+struct BeliefOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-16;
+  Scalar eps_root = 1e-16;  ///< added to nu and kept there
+  bool nesterov = false;
+};
+/// nu = (1 - b2) (g - mu)^2 + b2 nu + eps_root; u = mu^ / (sqrt(nu^) + eps). State {"count", "mu", "nu"}
+/// (optax.scale_by_belief).
+[[nodiscard]] GradientTransformation scale_by_belief(const BeliefOptions& options = {});
+
+struct RadamOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-8;
+  Scalar eps_root = 0.0;
+  Scalar threshold = 5.0;
+  bool nesterov = false;
+};
+/// ro = 2 / (1 - b2) - 1 - 2 t b2^t / (1 - b2^t) counts the gradients that nu stands for. Where it reaches the
+/// threshold u = r mu^ / (sqrt(nu^ + eps_root) + eps) with the rectification r of Liu et al. 2020, else u = mu^. State
+/// {"count", "mu", "nu"} (optax.scale_by_radam).
+[[nodiscard]] GradientTransformation scale_by_radam(const RadamOptions& options = {});
+
+struct YogiOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.999;
+  Scalar eps = 1e-3;
+  Scalar eps_root = 0.0;
+  Scalar initial_accumulator_value = 1e-6;
+};
+/// nu = nu - (1 - b2) sign(nu - g^2) g^2; both moments start at the initial value. State {"count", "mu", "nu"}
+/// (optax.scale_by_yogi).
+[[nodiscard]] GradientTransformation scale_by_yogi(const YogiOptions& options = {});
+
+/// u = sign((1 - b1) g + b1 mu), then mu = (1 - b2) g + b2 mu. State {"count", "mu"} (optax.scale_by_lion).
+[[nodiscard]] GradientTransformation scale_by_lion(const Scalar& b1 = 0.9, const Scalar& b2 = 0.99);
+
+struct RmsOptions {
+  Scalar decay = 0.9;
+  Scalar eps = 1e-8;
+  Scalar initial_scale = 0.0;
+  bool eps_in_sqrt = true;
+  bool bias_correction = false;
+};
+/// nu = (1 - decay) g^2 + decay nu; u = g / sqrt(nu + eps), or g / (sqrt(nu) + eps). State {"nu"}, with
+/// `bias_correction` {"count", "nu"} (optax.scale_by_rms).
+[[nodiscard]] GradientTransformation scale_by_rms(const RmsOptions& options = {});
+/// The same with the variance nu - mu^2. State {"mu", "nu"}, with `bias_correction` {"count", "mu", "nu"}
+/// (optax.scale_by_stddev).
+[[nodiscard]] GradientTransformation scale_by_stddev(const RmsOptions& options = {});
+
+struct RssOptions {
+  Scalar initial_accumulator_value = 0.1;
+  Scalar eps = 1e-7;
+};
+/// s = g^2 + s; u = g / sqrt(s + eps), 0 where s is 0. State {"sum_of_squares"} (optax.scale_by_rss).
+[[nodiscard]] GradientTransformation scale_by_rss(const RssOptions& options = {});
+
+/// e_g = (1 - rho) g^2 + rho e_g; u = sqrt(e_x + eps) / sqrt(e_g + eps) g; e_x = (1 - rho) u^2 + rho e_x. State
+/// {"e_g", "e_x"} (optax.scale_by_adadelta).
+[[nodiscard]] GradientTransformation scale_by_adadelta(const Scalar& rho = 0.9, const Scalar& eps = 1e-6);
+
+}  // namespace linseed::optim
