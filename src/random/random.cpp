@@ -103,6 +103,19 @@ Array bernoulli(const Array& key, double p, const Shape& shape) {
   return draw_uniform(key, shape, DType::float32, 0.0, 1.0) < p;
 }
 
+Array bernoulli(const Array& key, const Array& p, const std::optional<Shape>& shape) {
+  const Shape draws = shape.value_or(p.shape());
+  if (!(broadcast_shapes(draws, p.shape(), "random::bernoulli") == draws)) {
+    throw ShapeError("random::bernoulli", "The probabilities do not broadcast to the shape asked for.",
+                     {.got = to_string(p.shape()), .expected = to_string(draws)});
+  }
+  return draw_uniform(key, draws, p.dtype(), 0.0, 1.0) < p;
+}
+
+Array rademacher(const Array& key, const Shape& shape, DType dtype) {
+  return 2 * astype(bernoulli(key, 0.5, shape), dtype) - 1;
+}
+
 Array randint(const Array& key, const Shape& shape, std::int64_t low, std::int64_t high) {
   if (low < int32_min || low > int32_max || high < int32_min || high > int32_max + 1) {
     throw ValueError("random::randint", "The bounds do not fit into int32.",
@@ -112,28 +125,44 @@ Array randint(const Array& key, const Shape& shape, std::int64_t low, std::int64
                   attr::Random{shape, DType::int32, static_cast<double>(low), static_cast<double>(high)});
 }
 
+namespace {
+
+// Calls `sort` with a fresh key for every round. Sorting by random keys leaves ties in order; enough rounds make it
+// improbable that a pair ties in all of them.
+template <class Sort>
+void shuffle(const Array& key, std::int64_t count, Sort sort) {
+  const auto rounds = static_cast<int>(std::ceil(3.0 * std::log(std::max(1.0, static_cast<double>(count))) /
+                                                 std::log(std::numeric_limits<std::uint32_t>::max())));
+  Array current = key;
+  for (int round = 0; round < rounds; ++round) {
+    const auto [next, sort_key] = split<2>(current);
+    sort(sort_key);
+    current = next;
+  }
+}
+
+}  // namespace
+
 Array permutation(const Array& key, std::int64_t count) {
   ops::require_key(abstract(key));
   if (count < 0 || count > int32_max) {
     throw ValueError("random::permutation", "The number of elements is negative or does not fit into int32.",
                      {.got = fmt::format("{}", count)});
   }
-  // Sorting by random keys leaves ties in order; enough rounds make it improbable that a pair ties in all of them.
-  const auto rounds = static_cast<int>(std::ceil(3.0 * std::log(std::max(1.0, static_cast<double>(count))) /
-                                                 std::log(std::numeric_limits<std::uint32_t>::max())));
   Array order = arange(count);
-  Array current = key;
-  for (int round = 0; round < rounds; ++round) {
-    const auto [next, sort_key] = split<2>(current);
-    order = take(order, argsort(bits(sort_key, {count})));
-    current = next;
-  }
+  shuffle(key, count, [&](const Array& sort_key) { order = take(order, argsort(bits(sort_key, {count}))); });
   return order;
 }
 
-Array permutation(const Array& key, const Array& x, int axis) {
+Array permutation(const Array& key, const Array& x, int axis, bool independent) {
   const int along = normalize_axis(axis, x.rank(), "random::permutation");
-  return take(x, permutation(key, x.extent(along)), along);
+  if (!independent) return take(x, permutation(key, x.extent(along)), along);
+  ops::require_key(abstract(key));
+  Array result = x;
+  shuffle(key, x.size(), [&](const Array& sort_key) {
+    result = take_along_axis(result, argsort(bits(sort_key, x.shape()), along), along);
+  });
+  return result;
 }
 
 Array gumbel(const Array& key, const Shape& shape, DType dtype) {
@@ -146,20 +175,19 @@ Array exponential(const Array& key, const Shape& shape, DType dtype) {
   return -log1p(-draw_uniform(key, shape, dtype, 0.0, 1.0));
 }
 
-Array categorical(const Array& key, const Array& logits, int axis, const std::optional<Shape>& shape) {
-  const int along = normalize_axis(axis, logits.rank(), "random::categorical");
-  Shape draws = logits.shape();
-  draws.erase(static_cast<std::size_t>(along));
-  if (shape) {
-    if (!(broadcast_shapes(*shape, draws, "random::categorical") == *shape)) {
-      throw ShapeError("random::categorical", "The logits have more axes, or longer ones, than the shape asked for.",
-                       {.got = to_string(*shape), .expected = fmt::format("axes that end in {}", to_string(draws))});
-    }
-    draws = *shape;
-  }
-  const int from_end = along - logits.rank();
-  draws.insert(static_cast<std::size_t>(draws.rank() + 1 + from_end), logits.extent(along));
-  return argmax(gumbel(key, draws, logits.dtype()) + logits, from_end);
+Array laplace(const Array& key, const Shape& shape, DType dtype) {
+  const double above = in_type_of(dtype, []<class T>(T zero) {
+    return static_cast<double>(std::nextafter(T{-1}, zero));  // -1 + half of epsilon
+  });
+  const Array u = draw_uniform(key, shape, dtype, above, 1.0);
+  return sign(u) * log1p(-abs(u));
+}
+
+Array logistic(const Array& key, const Shape& shape, DType dtype) {
+  const double smallest =
+      in_type_of(dtype, []<class T>(T) { return static_cast<double>(std::numeric_limits<T>::min()); });
+  const Array u = draw_uniform(key, shape, dtype, smallest, 1.0);
+  return log(u) - log1p(-u);
 }
 
 }  // namespace linseed::random

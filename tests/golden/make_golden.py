@@ -16,7 +16,9 @@ FILES = {
     "losses": "functions",
     "ops": "ops",
     "optim": "optim",
+    "optimizers": "optimizers",
     "curves": "curves",
+    "long_curves": "long_curves",
 }
 
 

@@ -2,6 +2,9 @@
 
 #include <optional>
 
+#include <linseed/ops/shape.hpp>
+#include <linseed/transform/jit.hpp>
+
 #include "random/golden_arrays.hpp"
 
 using namespace linseed;
@@ -19,6 +22,14 @@ void check_kind(const char* kind, Draw draw) {
     const Shape shape = entry.contains("shape") ? golden::extents(entry.at("shape")) : Shape{};
     golden::check_identical<T>(draw(golden::key_of(entry), shape, entry), entry.at("output"));
   }
+}
+
+Array integers(const json& array) {
+  return Array::from(golden::values<std::int32_t>(array), golden::extents(array.at("shape")));
+}
+
+Array floats(const json& array) {
+  return Array::from(golden::values<float>(array), golden::extents(array.at("shape")));
 }
 
 double bound(const json& entry, const char* name) { return golden::number<double>(entry.at(name)); }
@@ -56,6 +67,10 @@ TEST_CASE("floating draws equal JAX's bit for bit") {
                     [](const Array& key, const Shape& shape, const json&) { return random::gumbel(key, shape); });
   check_kind<float>("exponential",
                     [](const Array& key, const Shape& shape, const json&) { return random::exponential(key, shape); });
+  check_kind<float>("laplace",
+                    [](const Array& key, const Shape& shape, const json&) { return random::laplace(key, shape); });
+  check_kind<float>("logistic",
+                    [](const Array& key, const Shape& shape, const json&) { return random::logistic(key, shape); });
 }
 
 TEST_CASE("discrete draws equal JAX's") {
@@ -69,14 +84,48 @@ TEST_CASE("discrete draws equal JAX's") {
     return random::permutation(key, entry.at("n").get<std::int64_t>());
   });
   check_kind<std::int32_t>("permutation_of_array", [](const Array& key, const Shape&, const json& entry) {
-    const json& x = entry.at("x");
-    return random::permutation(key, Array::from(golden::values<std::int32_t>(x), golden::extents(x.at("shape"))),
-                               entry.at("axis").get<int>());
+    return random::permutation(key, integers(entry.at("x")), entry.at("axis").get<int>());
+  });
+  check_kind<std::int32_t>("independent_permutation", [](const Array& key, const Shape&, const json& entry) {
+    return random::permutation(key, integers(entry.at("x")), entry.at("axis").get<int>(), /*independent=*/true);
+  });
+  check_kind<bool>("bernoulli_each", [](const Array& key, const Shape& shape, const json& entry) {
+    const Array p = floats(entry.at("p"));
+    return p.rank() == shape.rank() ? random::bernoulli(key, p) : random::bernoulli(key, p, shape);
+  });
+  check_kind<std::int32_t>(
+      "rademacher", [](const Array& key, const Shape& shape, const json&) { return random::rademacher(key, shape); });
+  check_kind<std::int32_t>("categorical_without", [](const Array& key, const Shape& shape, const json& entry) {
+    return random::categorical(key, floats(entry.at("logits")), entry.at("axis").get<int>(), shape, /*replace=*/false);
   });
   check_kind<std::int32_t>("categorical", [](const Array& key, const Shape& shape, const json& entry) {
-    const json& logits = entry.at("logits");
     const bool own_shape = entry.at("name") == "categorical/shape";
-    return random::categorical(key, Array::from(golden::values<float>(logits), golden::extents(logits.at("shape"))),
-                               entry.at("axis").get<int>(), own_shape ? std::optional(shape) : std::nullopt);
+    return random::categorical(key, floats(entry.at("logits")), entry.at("axis").get<int>(),
+                               own_shape ? std::optional(shape) : std::nullopt);
+  });
+}
+
+TEST_CASE("choices equal JAX's, eager and compiled") {
+  const auto options_of = [](const json& entry) {
+    random::ChoiceOptions options{.replace = entry.at("replace").get<bool>()};
+    if (entry.contains("p")) options.p = floats(file()["choice_p/" + entry.at("p").get<std::string>()].at("p"));
+    return options;
+  };
+  const auto compiled = [](const auto& draw, const Array& key) { return jit(draw)(key); };
+  check_kind<std::int32_t>("choice", [&](const Array& key, const Shape& shape, const json& entry) {
+    const auto draw = [&](const Array& k) {
+      return random::choice(k, entry.at("n").get<std::int64_t>(), shape, options_of(entry));
+    };
+    CHECK(identical(compiled(draw, key), draw(key)));
+    return draw(key);
+  });
+  check_kind<std::int32_t>("choice_of_array", [&](const Array& key, const Shape& shape, const json& entry) {
+    random::ChoiceOptions options = options_of(entry);
+    options.axis = entry.at("axis").get<int>();
+    const Shape extents = golden::extents(entry.at("x_shape"));
+    const Array x = reshape(arange(extents.elements()), extents);
+    const auto draw = [&](const Array& k) { return random::choice(k, x, shape, options); };
+    CHECK(identical(compiled(draw, key), draw(key)));
+    return draw(key);
   });
 }

@@ -53,6 +53,13 @@ template <std::size_t N>
 
 /// True with probability p (bool), decided by a float32 draw. Throws ValueError for p outside [0, 1].
 [[nodiscard]] Array bernoulli(const Array& key, double p, const Shape& shape);
+/// The same with floating probabilities, one per element of the result, which has their shape or the one given. Those
+/// outside [0, 1] count as the nearer bound, NaN as 0. Throws ShapeError when p does not broadcast to the shape,
+/// DTypeError when it is not floating.
+[[nodiscard]] Array bernoulli(const Array& key, const Array& p, const std::optional<Shape>& shape = std::nullopt);
+
+/// -1 or 1 with equal probability, in any dtype.
+[[nodiscard]] Array rademacher(const Array& key, const Shape& shape, DType dtype = DType::int32);
 
 /// int32 in [low, high); `low` throughout when high <= low. Throws ValueError unless both bounds lie in [-2^31, 2^31]
 /// (and `low` below the upper end).
@@ -60,8 +67,9 @@ template <std::size_t N>
 
 /// [0, count) in random order (int32). Throws ValueError for a count that is negative or above 2^31 - 1.
 [[nodiscard]] Array permutation(const Array& key, std::int64_t count);
-/// The slices of x along `axis` in random order. Throws ShapeError for a scalar or an axis that x does not have.
-[[nodiscard]] Array permutation(const Array& key, const Array& x, int axis = 0);
+/// The slices of x along `axis` in random order, or with `independent` every vector along it in an order of its own.
+/// Throws ShapeError for a scalar or an axis that x does not have.
+[[nodiscard]] Array permutation(const Array& key, const Array& x, int axis = 0, bool independent = false);
 
 /// Standard Gumbel: -log(-log(u)), u uniform in (0, 1).
 [[nodiscard]] Array gumbel(const Array& key, const Shape& shape, DType dtype = DType::float32);
@@ -69,10 +77,33 @@ template <std::size_t N>
 /// Exponential of rate 1: -log(1 - u), u uniform in [0, 1).
 [[nodiscard]] Array exponential(const Array& key, const Shape& shape, DType dtype = DType::float32);
 
+/// Laplace of scale 1: sign(u) log(1 - |u|), u uniform in (-1, 1).
+[[nodiscard]] Array laplace(const Array& key, const Shape& shape, DType dtype = DType::float32);
+
+/// Logistic: log(u / (1 - u)), u uniform in (0, 1).
+[[nodiscard]] Array logistic(const Array& key, const Shape& shape, DType dtype = DType::float32);
+
 /// Indices (int32) along `axis` of floating `logits`, drawn with probabilities softmax(logits): the first largest of
 /// logits + gumbel. The result has the shape of `logits` without `axis`, or the one given, which may put further axes
-/// in front; ShapeError when the former does not broadcast to it.
+/// in front; ShapeError when the former does not broadcast to it. With `replace` off the draws along those further axes
+/// differ from one another; ValueError when they are more than there are categories.
 [[nodiscard]] Array categorical(const Array& key, const Array& logits, int axis = -1,
-                                const std::optional<Shape>& shape = std::nullopt);
+                                const std::optional<Shape>& shape = std::nullopt, bool replace = true);
+
+struct ChoiceOptions {
+  bool replace = true;          ///< whether a number may be drawn twice
+  std::optional<Array> p = {};  ///< floating probabilities [n], need not add up to 1; uniform without
+  int axis = 0;                 ///< of the Array drawn from
+};
+/// Numbers in [0, count), int32 of `shape`. Throws ValueError for more draws than numbers without replacement, draws
+/// from nothing, and, where p can be read, probabilities that are negative, not finite, all zero, or without
+/// replacement positive for fewer numbers than are drawn; ShapeError for a p of another shape than [count]; DTypeError
+/// for one that is not floating.
+[[nodiscard]] Array choice(const Array& key, std::int64_t count, const Shape& shape = {},
+                           const ChoiceOptions& options = {});
+/// Slices of x along an axis, in whose place the result has the axes of `shape`. Throws ShapeError for a scalar or an
+/// axis that x does not have, and what the other one throws.
+[[nodiscard]] Array choice(const Array& key, const Array& x, const Shape& shape = {},
+                           const ChoiceOptions& options = {});
 
 }  // namespace linseed::random

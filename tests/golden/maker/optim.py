@@ -42,17 +42,106 @@ SCHEDULES = {
         "warmup_cosine_decay_schedule",
         {"init_value": 0.01, "peak_value": 0.1, "warmup_steps": 100, "decay_steps": 1000},
     ),
+    "polynomial": (
+        "polynomial_schedule",
+        {"init_value": 1.0, "end_value": 0.1, "power": 2.0, "transition_steps": 12, "transition_begin": 2},
+    ),
+    "polynomial_root": (
+        "polynomial_schedule",
+        {"init_value": 0.2, "end_value": 0.7, "power": 0.5, "transition_steps": 100, "transition_begin": -5},
+    ),
+    "polynomial_none": (
+        "polynomial_schedule",
+        {"init_value": 0.2, "end_value": 0.7, "power": 3.0, "transition_steps": 0},
+    ),
+    "exponential_up": (
+        "exponential_decay",
+        {"init_value": 0.1, "transition_steps": 10, "decay_rate": 1.5, "end_value": 2.0},
+    ),
+    "exponential_zero": ("exponential_decay", {"init_value": 0.1, "transition_steps": 10, "decay_rate": 0.0}),
+    "cosine_root": ("cosine_decay_schedule", {"init_value": 0.3, "decay_steps": 100, "exponent": 0.5}),
+    "interpolate_linear": (
+        "piecewise_interpolate_schedule",
+        {"interpolate_type": "linear", "init_value": 0.5, "boundaries_and_scales": {3: 2.0, 7: 0.1, 100: 0.5}},
+    ),
+    "interpolate_cosine": (
+        "piecewise_interpolate_schedule",
+        {"interpolate_type": "cosine", "init_value": 0.5, "boundaries_and_scales": {0: 2.0, 10: 0.1, 50: 3.0}},
+    ),
+    "interpolate_none": ("piecewise_interpolate_schedule", {"interpolate_type": "cosine", "init_value": 0.5}),
+    "linear_onecycle": ("linear_onecycle_schedule", {"transition_steps": 100, "peak_value": 0.4}),
+    "linear_onecycle_custom": (
+        "linear_onecycle_schedule",
+        {
+            "transition_steps": 50,
+            "peak_value": 0.4,
+            "pct_start": 0.2,
+            "pct_final": 0.6,
+            "div_factor": 4.0,
+            "final_div_factor": 10.0,
+        },
+    ),
+    "cosine_onecycle": ("cosine_onecycle_schedule", {"transition_steps": 100, "peak_value": 0.4}),
+    "warmup_constant": (
+        "warmup_constant_schedule",
+        {"init_value": 0.1, "peak_value": 0.9, "warmup_steps": 7},
+    ),
+    "warmup_cosine_exponent": (
+        "warmup_cosine_decay_schedule",
+        {
+            "init_value": 0.2,
+            "peak_value": 1.0,
+            "warmup_steps": 3,
+            "decay_steps": 50,
+            "end_value": 0.05,
+            "exponent": 1.5,
+        },
+    ),
+    "warmup_cosine_zero_peak": (
+        "warmup_cosine_decay_schedule",
+        {"init_value": 0.2, "peak_value": 0.0, "warmup_steps": 3, "decay_steps": 50, "end_value": 0.05},
+    ),
+    "warmup_exponential": (
+        "warmup_exponential_decay_schedule",
+        {
+            "init_value": 0.0,
+            "peak_value": 1.0,
+            "warmup_steps": 5,
+            "transition_steps": 10,
+            "decay_rate": 0.5,
+            "transition_begin": 2,
+            "staircase": True,
+            "end_value": 0.01,
+        },
+    ),
+    "sgdr": (
+        "sgdr_schedule",
+        {
+            "cosine_kwargs": [
+                {"init_value": 0.0, "peak_value": 1.0, "warmup_steps": 2, "decay_steps": 6, "end_value": 0.1},
+                {"init_value": 0.1, "peak_value": 0.5, "warmup_steps": 4, "decay_steps": 20, "end_value": 0.0},
+            ]
+        },
+    ),
+    "join": (
+        "join_schedules",
+        {"schedules": ["linear", "cosine_alpha", "constant"], "boundaries": [4, 50]},
+    ),
 }
 COUNTS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 20, 50, 100, 101, 500, 999, 1000, 1500]
 
 
 def schedule(label):
     name, args = SCHEDULES[label]
+    if name == "join_schedules":
+        args = {**args, "schedules": [schedule(member) for member in args["schedules"]]}
     return getattr(optax, name)(**args)
 
 
 def described(label):
     name, args = SCHEDULES[label]
+    if name == "join_schedules":
+        args = {**args, "schedules": [described(member) for member in args["schedules"]]}
     return {
         "schedule": name,
         **{k: {str(b): s for b, s in v.items()} if isinstance(v, dict) else v for k, v in args.items()},

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import random
 
-from .encode import array, key_words, leaf, number, random_numbers
+from .encode import array, key_words, leaf, number, random_numbers, summary
 
 KEYS = {
     "key0": lambda: random.key(0),
@@ -159,8 +159,138 @@ def discrete():
         }
 
 
+# Empty, odd, long and many-axed shapes, one key for all.
+SHAPES = (
+    *((), (0,), (1,), (2,), (3,), (7,), (8,), (9,), (15,), (16,), (17,), (31,), (33,), (127,), (1025,), (0, 3), (3, 0)),
+    *((1, 1), (5, 1), (1, 5), (3, 5), (13, 17), (2, 0, 2), (3, 1, 2), (2, 3, 5), (1, 2, 3, 4), (2, 1, 2, 1, 3), (70000,)),
+)
+
+
+def shapes():
+    for shape in SHAPES:
+        for kind, draw, attrs in (
+            ("bits", lambda k, s: random.bits(k, s), {}),
+            ("uniform", lambda k, s: random.uniform(k, s), {"minval": 0.0, "maxval": 1.0}),
+            ("normal", lambda k, s: random.normal(k, s), {}),
+            ("truncated_normal", lambda k, s: random.truncated_normal(k, -2.0, 2.0, s), {"lower": -2.0, "upper": 2.0}),
+            ("gumbel", lambda k, s: random.gumbel(k, s), {}),
+            ("exponential", lambda k, s: random.exponential(k, s), {}),
+            ("laplace", lambda k, s: random.laplace(k, s), {}),
+            ("logistic", lambda k, s: random.logistic(k, s), {}),
+        ):
+            case = sample(kind, "folded", shape, draw, "shapes", **attrs)
+            if np.prod(shape) > 3:
+                out = draw(KEYS["folded"](), shape)
+                case["output"] = summary(out, head=3)
+            yield case
+
+
+def choices():
+    """Drawing from ranges and Arrays, with and without replacement and probabilities."""
+    p = {
+        "uneven": np.array([0.1, 0.2, 0.3, 0.15, 0.25], np.float32),
+        "zeros": np.array([0.0, 0.5, 0.0, 0.5, 0.0, 1.0], np.float32),
+        "one": np.array([2.0], np.float32),
+        "many": (np.abs(random_numbers("choice", (300,))) + 1 / 64).astype(np.float32),
+    }
+    for name in ("key0", "folded"):
+        for label, n, shape, replace, chances in (
+            ("range", 5, (3,), True, None),
+            ("scalar", 5, (), True, None),
+            ("empty", 5, (0, 2), True, None),
+            ("empty_of_nothing", 0, (0,), True, None),
+            ("matrix", 10, (2, 3), True, None),
+            ("without", 10, (2, 3), False, None),
+            ("without_all", 7, (7,), False, None),
+            ("p", 5, (4, 2), True, "uneven"),
+            ("p_zeros", 6, (20,), True, "zeros"),
+            ("p_one", 1, (3,), True, "one"),
+            ("p_many", 300, (50,), True, "many"),
+            ("p_without", 5, (3,), False, "uneven"),
+            ("p_without_zeros", 6, (3,), False, "zeros"),
+            ("p_without_many", 300, (5, 4), False, "many"),
+        ):
+            chance = None if chances is None else jnp.asarray(p[chances])
+            out = random.choice(KEYS[name](), n, shape, replace, chance)
+            yield {
+                "name": f"choice/{label}/{name}",
+                "kind": "choice",
+                "key": key_words(KEYS[name]()),
+                "n": n,
+                "shape": list(shape),
+                "replace": replace,
+                **({} if chances is None else {"p": chances}),
+                "output": array(out),
+            }
+        for shape, axis, draws, replace, chances in (
+            ((5, 2), 0, (3,), True, None),
+            ((2, 5), 1, (2, 2), True, "uneven"),
+            ((2, 5), -1, (3,), False, None),
+            ((3, 5, 2), 1, (2,), False, "uneven"),
+            ((3, 5, 2), -2, (), True, None),
+        ):
+            x = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+            chance = None if chances is None else jnp.asarray(p[chances])
+            out = random.choice(KEYS[name](), jnp.asarray(x), draws, replace, chance, axis)
+            yield {
+                "name": f"choice_of_array/{name}/{shape_name(shape)}/{axis}",
+                "kind": "choice_of_array",
+                "key": key_words(KEYS[name]()),
+                "x_shape": list(shape),
+                "axis": axis,
+                "shape": list(draws),
+                "replace": replace,
+                **({} if chances is None else {"p": chances}),
+                "output": array(out),
+            }
+    for label, chances in p.items():
+        yield {"name": f"choice_p/{label}", "kind": "choice_p", "label": label, "p": array(chances)}
+
+
+def further():
+    for shape, axis in (((5, 3), 0), ((3, 5), 1), ((2, 3, 4), -1), ((6,), 0), ((0, 3), 0)):
+        x = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+        out = random.permutation(KEYS["key42"](), jnp.asarray(x), axis=axis, independent=True)
+        yield {
+            "name": f"independent_permutation/{shape_name(shape)}/{axis}",
+            "kind": "independent_permutation",
+            "key": key_words(KEYS["key42"]()),
+            "x": array(x),
+            "axis": axis,
+            "output": array(out),
+        }
+    p = np.array([[0.0, 0.25, 0.5], [0.75, 1.0, 2.0]], np.float32)
+    for shape in (None, (4, 2, 3)):
+        out = random.bernoulli(KEYS["key0"](), jnp.asarray(p), shape)
+        yield {
+            "name": f"bernoulli_each/{shape_name(out.shape)}",
+            "kind": "bernoulli_each",
+            "key": key_words(KEYS["key0"]()),
+            "p": array(p),
+            "shape": list(out.shape),
+            "output": array(out),
+        }
+    for shape in ((), (0,), (3, 5)):
+        yield sample("rademacher", "key42", shape, lambda k, s: random.rademacher(k, s))
+    logits = random_numbers("categorical:without", (3, 6))
+    for label, axis, shape in (("default", -1, (4, 3)), ("axis0", 0, (3, 6)), ("two", 1, (2, 2, 3)), ("one", -1, (3,))):
+        out = random.categorical(KEYS["key0"](), jnp.asarray(logits), axis=axis, shape=shape, replace=False)
+        yield {
+            "name": f"categorical_without/{label}",
+            "kind": "categorical_without",
+            "key": key_words(KEYS["key0"]()),
+            "axis": axis,
+            "shape": list(out.shape),
+            "logits": array(logits),
+            "output": array(out),
+        }
+
+
 def random_cases():
     assert jax.config.jax_threefry_partitionable and not jax.config.jax_enable_x64
     yield from keys()
     yield from bits_and_floats()
     yield from discrete()
+    yield from shapes()
+    yield from choices()
+    yield from further()
