@@ -32,6 +32,7 @@
 #include <linseed/nn/initializers.hpp>
 #include <linseed/nn/layers.hpp>
 #include <linseed/nn/functions.hpp>
+#include <linseed/nn/losses.hpp>
 
 #include <linseed/optim/hyperparameter.hpp>
 #include <linseed/optim/schedules.hpp>

@@ -10,7 +10,6 @@ using namespace linseed;
 using golden::json;
 using support::array_of;
 using support::check_near;
-using support::error_of;
 
 namespace {
 
@@ -40,16 +39,6 @@ Function function_of(const json& entry) {
   return [axes](const Array& x) { return logsumexp(x, axes); };
 }
 
-Array loss_of(const std::string& name, const json& args, const Array& a, const Array& b) {
-  if (name == "softmax_cross_entropy") return nn::softmax_cross_entropy(a, b);
-  if (name == "softmax_cross_entropy_with_integer_labels") return nn::softmax_cross_entropy_with_integer_labels(a, b);
-  if (name == "sigmoid_binary_cross_entropy") return nn::sigmoid_binary_cross_entropy(a, b);
-  if (name == "l2_loss") return nn::l2_loss(a, b);
-  if (name == "squared_error") return nn::squared_error(a, b);
-  REQUIRE(name == "huber_loss");
-  return nn::huber_loss(a, b, args.value("delta", 1.0));
-}
-
 }  // namespace
 
 TEST_CASE("activations and their gradients follow jax.nn") {
@@ -67,42 +56,4 @@ TEST_CASE("activations and their gradients follow jax.nn") {
     check_near(gradient, array_of(entry.at("grad")), 1e-5, 1e-7);
   }
   CHECK(tested == 56);
-}
-
-TEST_CASE("losses and their gradients follow Optax") {
-  for (const json& entry : golden::load("losses.json").cases()) {
-    CAPTURE(entry.at("name").get<std::string>());
-    const std::string name = entry.at("loss").get<std::string>();
-    const bool logits = entry.contains("logits");
-    const std::string first = logits ? "logits" : "predictions";
-    const std::string second = logits ? "labels" : "targets";
-    const Array a = array_of(entry.at(first));
-    const Array b = array_of(entry.at(second));
-    check_near(loss_of(name, entry.at("args"), a, b), array_of(entry.at("output")), 1e-5, 1e-7);
-    const Array cotangent = array_of(entry.at("cotangent"));
-    const auto total = [&](const Array& p, const Array& q) {
-      return sum(loss_of(name, entry.at("args"), p, q) * cotangent);
-    };
-    check_near(grad(total, argnums<0>)(a, b), array_of(entry.at("grads").at(first)), 1e-5, 1e-7);
-    if (entry.at("grads").contains(second)) {
-      check_near(grad(total, argnums<1>)(a, b), array_of(entry.at("grads").at(second)), 1e-5, 1e-7);
-    }
-  }
-}
-
-TEST_CASE("losses refuse what does not fit") {
-  CHECK(error_of<DTypeError>([] { return nn::softmax_cross_entropy_with_integer_labels(zeros({2, 3}), zeros({2})); }) ==
-        "[softmax_cross_entropy] Labels must be integers.\n"
-        "  got: float32[2]\n"
-        "  hint: for one-hot labels use softmax_cross_entropy");
-  CHECK(error_of<ShapeError>(
-            [] { return nn::softmax_cross_entropy_with_integer_labels(zeros({2, 3}), zeros({3}, int32)); }) ==
-        "[softmax_cross_entropy] There must be one label per row of logits.\n"
-        "  got: logits (2, 3), labels (3,)");
-  CHECK(error_of<ShapeError>([] { return nn::l2_loss(zeros({2, 1}), zeros({2})); }) ==
-        "[squared_error] Predictions and targets differ in shape.\n"
-        "  got: (2, 1) and (2,)");
-  CHECK(error_of<ShapeError>([] { return nn::huber_loss(zeros({2, 1}), zeros({2})); }) ==
-        "[huber_loss] Predictions and targets differ in shape.\n"
-        "  got: (2, 1) and (2,)");
 }

@@ -226,3 +226,55 @@ TEST_CASE("arguments out of range are refused") {
   CHECK_THROWS_AS((void)random::categorical(key, Array(1.0f)), ShapeError);
   CHECK_THROWS_AS((void)random::categorical(key, Array{{1.0f, 2.0f}}, -1, Shape{}), ShapeError);
 }
+
+TEST_CASE("choices that cannot be made are refused") {
+  const Array key = random::key(0);
+  CHECK(text_of<ValueError>([&] { (void)random::choice(key, 0, {1}); }) ==
+        "[random::choice] There is nothing to draw from.\n  got: 0");
+  CHECK(random::choice(key, 0, {0, 2}).shape() == Shape{0, 2});
+  CHECK(text_of<ValueError>([&] { (void)random::choice(key, 3, {2, 2}, {.replace = false}); }) ==
+        "[random::choice] There are more draws without replacement than numbers.\n  got: 4 draws, 3 numbers");
+  CHECK(text_of<ShapeError>([&] { (void)random::choice(key, 3, {2}, {.p = Array{0.5, 0.5}}); }) ==
+        "[random::choice] There must be one probability for each number drawn from.\n"
+        "  got: float32[2]\n  expected: (3,)");
+  CHECK(text_of<DTypeError>([&] { (void)random::choice(key, 2, {2}, {.p = Array{1, 2}}); }) ==
+        "[random::choice] Probabilities are floating-point.\n  got: int32[2]");
+  CHECK(text_of<ValueError>([&] { (void)random::choice(key, 2, {2}, {.p = Array{0.5, -0.5}}); }) ==
+        "[random::choice] A probability is negative or not finite.\n  got: -0.5");
+  CHECK(text_of<ValueError>([&] { (void)random::choice(key, 2, {2}, {.p = Array{0.0, 0.0}}); }) ==
+        "[random::choice] Too few probabilities are positive.\n  got: 0\n  expected: at least 1");
+  CHECK(text_of<ValueError>([&] { (void)random::choice(key, 2, {2}, {.replace = false, .p = Array{0.0, 1.0}}); }) ==
+        "[random::choice] Too few probabilities are positive.\n  got: 1\n  expected: at least 2");
+  CHECK(text_of<ShapeError>([&] { (void)random::choice(key, 2, {-1}); }) ==
+        "[random] An extent is negative.\n  got: (-1,)");
+  CHECK_THROWS_AS((void)random::choice(key, Array(1.0f), {1}), ShapeError);
+  CHECK_THROWS_AS((void)random::choice(key, zeros({2, 2}), {1}, {.axis = 2}), ShapeError);
+  CHECK_THROWS_AS((void)random::choice(Array{0, 1}, 3, {0}), DTypeError);
+}
+
+TEST_CASE("choices follow their probabilities") {
+  const Array drawn = random::choice(random::key(4), 3, {20000}, {.p = Array{1.0, 0.0, 3.0}});
+  double counts[3] = {};
+  for (const std::int32_t i : drawn.data<std::int32_t>()) counts[i] += 1;
+  CHECK(counts[1] == 0);
+  CHECK(counts[0] / 20000 == doctest::Approx(0.25).epsilon(0.05));
+  Integers all = values<std::int32_t>(random::choice(random::key(5), 50, {50}, {.replace = false}));
+  std::sort(all.begin(), all.end());
+  CHECK(all == values<std::int32_t>(arange(50)));
+  CHECK(random::choice(random::key(5), zeros({2, 5, 3}), {4, 1}, {.axis = 1}).shape() == Shape{2, 4, 1, 3});
+}
+
+TEST_CASE("further arguments out of range are refused") {
+  const Array key = random::key(0);
+  CHECK(text_of<ValueError>([&] { (void)random::categorical(key, zeros({3}), -1, Shape{4}, /*replace=*/false); }) ==
+        "[random::categorical] There are more draws without replacement than categories.\n"
+        "  got: 4 draws, 3 categories");
+  CHECK_THROWS_AS((void)random::categorical(key, zeros({1, 3}), -1, Shape{2}, /*replace=*/false), ShapeError);
+  CHECK_THROWS_AS((void)random::bernoulli(key, zeros({3}), Shape{2}), ShapeError);
+  CHECK_THROWS_AS((void)random::bernoulli(key, zeros({2, 3}), Shape{3}), ShapeError);
+  CHECK_THROWS_AS((void)random::bernoulli(key, zeros({3}, int32)), DTypeError);
+  const Array certain = random::bernoulli(key, Array{-1.0, 2.0, std::nan("")});
+  CHECK(!certain.data<bool>()[0]);
+  CHECK(certain.data<bool>()[1]);
+  CHECK(!certain.data<bool>()[2]);
+}

@@ -34,20 +34,4 @@ using linseed::tanh;
 /// Gaussian error linear unit (Hendrycks and Gimpel 2016), by tanh or, with `approximate` off, by erf.
 [[nodiscard]] Array gelu(const Array& x, bool approximate = true);
 
-// Losses of Optax: one number per example, not averaged.
-
-/// -sum(labels * log_softmax(logits)) over the last axis: logits and labels [..., classes] -> [...].
-[[nodiscard]] Array softmax_cross_entropy(const Array& logits, const Array& labels);
-/// logsumexp(logits) - logits[label]: logits [..., classes], integer labels [...] -> [...]. A label outside the classes
-/// gives NaN, as in Optax. Throws DTypeError for labels that are not integers, ShapeError when shapes do not fit.
-[[nodiscard]] Array softmax_cross_entropy_with_integer_labels(const Array& logits, const Array& labels);
-/// -labels * log_sigmoid(logits) - (1 - labels) * log_sigmoid(-logits), element by element.
-[[nodiscard]] Array sigmoid_binary_cross_entropy(const Array& logits, const Array& labels);
-/// (predictions - targets)^2, element by element. Throws ShapeError unless the shapes are equal.
-[[nodiscard]] Array squared_error(const Array& predictions, const Array& targets);
-/// Half of squared_error.
-[[nodiscard]] Array l2_loss(const Array& predictions, const Array& targets);
-/// Quadratic below delta, linear beyond (Huber 1964).
-[[nodiscard]] Array huber_loss(const Array& predictions, const Array& targets, double delta = 1.0);
-
 }  // namespace linseed::nn

@@ -85,7 +85,7 @@ def ones(shape):
 
 def loss_case(name, loss, args, first, second, first_name="logits", second_name="labels"):
     """Gradients with respect to every float argument."""
-    fn = getattr(optax, loss)
+    fn = getattr(optax.losses, loss)
     first, second = jnp.asarray(first), jnp.asarray(second)
     inexact = jnp.issubdtype(second.dtype, jnp.floating)
     if inexact:
@@ -142,3 +142,103 @@ def losses_cases():
     bend = np.array([1.0, -1.0, 0.0, 2.0, -3.0], np.float32)
     for name in ("huber_loss", "l2_loss"):
         yield loss_case(f"{name}/bend", name, {}, bend, np.zeros(5, np.float32), "predictions", "targets")
+    yield from further_losses()
+
+
+def written(args):
+    """The arguments as the file holds them: a mask is an array, axes are a list."""
+    text = {}
+    for key, value in args.items():
+        if key == "where":
+            text[key] = array(value)
+        else:
+            text[key] = list(value) if isinstance(value, tuple) else value
+    return text
+
+
+def masked_case(name, loss, args, first, second, first_name="logits", second_name="labels"):
+    case = loss_case(name, loss, args, first, second, first_name, second_name)
+    return {**case, "args": written(args)}
+
+
+def further_losses():
+    logits = random_numbers("further:logits", (3, 4, 2), span=4.0)
+    soft = np.asarray(jax.nn.softmax(random_numbers("further:soft", (3, 4, 2)), axis=1))
+    index = {1: np.array([[0, 3], [2, 1], [1, 0]], np.int32), (1, 2): np.array([7, 0, 3], np.int32)}
+    mask = np.ones((3, 4, 2), bool)
+    mask[0, 1:3, 0] = mask[2, 0, 1] = mask[2, 3] = False
+    rows = np.array([[True, False], [True, True], [False, True]])
+    some = mask.copy()
+    some[1, :, 0] = False  # an example without classes
+    name = "softmax_cross_entropy"
+    yield masked_case(f"{name}/axis", name, {"axis": 1}, logits, soft)
+    yield masked_case(f"{name}/axes", name, {"axis": (1, 2)}, logits, soft)
+    yield masked_case(f"{name}/where", name, {"axis": 1, "where": mask}, logits, soft)
+    name = "softmax_cross_entropy_with_integer_labels"
+    yield masked_case(f"{name}/axis", name, {"axis": 1}, logits, index[1])
+    yield masked_case(f"{name}/axes", name, {"axis": (1, 2)}, logits, index[1, 2])
+    yield masked_case(f"{name}/where", name, {"axis": 1, "where": mask}, logits, index[1])
+    yield masked_case(f"{name}/where_none", name, {"axis": -1, "where": np.moveaxis(some, 1, 2)},
+                      np.moveaxis(logits, 1, 2), index[1])
+    name = "poly_loss_cross_entropy"
+    yield masked_case(name, name, {"axis": 1}, logits, soft)
+    yield masked_case(f"{name}/where", name, {"axis": 1, "where": mask, "epsilon": -0.5}, logits, soft)
+
+    shape = (4, 3)
+    outputs = random_numbers("further:outputs", shape, span=4.0)
+    targets = random_numbers("further:targets", shape)
+    signs = np.where(random_numbers("further:signs", shape) > 0, 1, -1).astype(np.float32)
+    binary = (random_numbers("further:binary", shape) > 0).astype(np.float32)
+    chances = np.asarray(jax.nn.softmax(random_numbers("further:chances", shape)))
+    logs = np.asarray(jax.nn.log_softmax(outputs))
+    sparse = np.array([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.25, 0.0, 0.75], [0.0, 0.0, 1.0]], np.float32)
+    classes = np.array([2, 0, 1, 1], np.int32)
+    block = np.array([[True, True, False], [True] * 3, [False, True, True], [True, False, False]])
+
+    name = "safe_softmax_cross_entropy"
+    yield masked_case(name, name, {}, outputs, sparse)
+    impossible = np.where(sparse == 0, -np.inf, outputs).astype(np.float32)
+    yield masked_case(f"{name}/impossible", name, {}, impossible, sparse)
+    name = "sigmoid_focal_loss"
+    for args in ({}, {"alpha": 0.25, "gamma": 2.0}, {"gamma": 0.5}):
+        yield masked_case(f"{name}{options(args)}", name, args, outputs, binary)
+    yield masked_case(f"{name}/soft", name, {"alpha": 0.75, "gamma": 1.5}, outputs, chances)
+    pair = ("predictions", "targets")
+    for name in ("hinge_loss", "perceptron_loss"):
+        yield masked_case(name, name, {}, outputs, signs, *pair)
+    yield masked_case("hinge_loss/bend", "hinge_loss", {}, np.array([1.0, -1.0, 0.0], np.float32),
+                      np.array([1.0, -1.0, 1.0], np.float32), *pair)
+    for name in ("multiclass_hinge_loss", "multiclass_perceptron_loss"):
+        yield masked_case(name, name, {}, outputs, classes, *pair)
+    for name in ("kl_divergence", "generalized_kl_divergence"):
+        yield masked_case(name, name, {}, logs, chances, *pair)
+        yield masked_case(f"{name}/axis", name, {"axis": 0}, logs, chances, *pair)
+        yield masked_case(f"{name}/where", name, {"where": block}, logs, chances, *pair)
+    yield masked_case("kl_divergence/zeros", "kl_divergence", {}, logs, sparse, *pair)
+    name = "kl_divergence_with_log_targets"
+    yield masked_case(name, name, {}, logs, np.log(chances), *pair)
+    yield masked_case(f"{name}/where", name, {"where": block}, logs, np.log(chances), *pair)
+    yield masked_case("log_cosh", "log_cosh", {}, outputs, targets, *pair)
+    large = np.array([0.0, 1e-3, -0.5, 90.0, -90.0, 1e30], np.float32)
+    yield masked_case("log_cosh/large", "log_cosh", {}, large, np.zeros(6, np.float32), *pair)
+    for name in ("cosine_similarity", "cosine_distance"):
+        yield masked_case(name, name, {}, outputs, targets, *pair)
+        yield masked_case(f"{name}/axis", name, {"axis": 0, "epsilon": 0.25}, outputs, targets, *pair)
+        yield masked_case(f"{name}/axes", name, {"axis": (0, 1)}, outputs, targets, *pair)
+        yield masked_case(f"{name}/where", name, {"where": block}, outputs, targets, *pair)
+        zero = np.zeros((2, 3), np.float32)
+        yield masked_case(f"{name}/zero", name, {"epsilon": 1e-8}, zero, targets[:2], *pair)
+        yield masked_case(f"{name}/zero_nan", name, {}, zero, targets[:2], *pair)
+    for label, args in (("", {}), ("/axis", {"axis": 0}), ("/where", {"where": block})):
+        name = f"smooth_labels{label}"
+        output, vjp = jax.vjp(lambda x: optax.smooth_labels(x, 0.1, **args), jnp.asarray(sparse))
+        cotangent = jnp.asarray(random_numbers(f"{name}:cotangent", output.shape))
+        yield {
+            "name": name,
+            "loss": "smooth_labels",
+            "args": {"alpha": 0.1, **written(args)},
+            "labels": array(sparse),
+            "output": array(output),
+            "cotangent": array(cotangent),
+            "grads": {"labels": array(vjp(cotangent)[0])},
+        }
