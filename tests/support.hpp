@@ -15,6 +15,7 @@
 #include <linseed/tree/tree.hpp>
 
 #include "core/dispatch.hpp"
+#include "golden/deviation.hpp"
 #include "golden/golden.hpp"
 
 namespace support {
@@ -66,13 +67,17 @@ inline void check_near(const Array& got, const Array& expected, double relative 
   double largest = 0.0;
   for (const double x : b) largest = std::isfinite(x) ? std::max(largest, std::fabs(x)) : largest;
   std::string wrong;
+  double deviation = 0.0;  // in units of what `relative` is a share of
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double allowed = std::max({relative * std::fabs(b[i]), 0.1 * relative * largest, absolute});
+    if (std::isfinite(b[i]) && a[i] != b[i])
+      deviation = std::max(deviation, std::fabs(a[i] - b[i]) / (relative > 0.0 && allowed > 0.0 ? allowed / relative : 1.0));
     const bool same = std::isfinite(b[i]) ? std::fabs(a[i] - b[i]) <= allowed
                       : std::isnan(b[i])  ? std::isnan(a[i])
                                           : a[i] == b[i];
     if (!same && wrong.empty()) wrong = fmt::format("element {}: {:.9g} instead of {:.9g}", i, a[i], b[i]);
   }
+  golden::Deviations::instance().note(deviation);
   CHECK(wrong == "");
 }
 

@@ -41,8 +41,12 @@ std::optional<Array> mask_for(std::string_view op, const Array& x, const Axes& a
   if (where->dtype() != DType::bool_) {
     throw DTypeError(op, "A mask holds bool.", {.got = describe(*where), .expected = "bool"});
   }
-  const Array mask = where->rank() == x.rank() ? *where : expand_dims(*where, axes);
-  if (!(broadcast_shapes(mask.shape(), x.shape(), op) == x.shape())) {
+  const auto examples = x.rank() - static_cast<int>(axes.normalized(x.rank(), op).size());
+  const Array mask = where->rank() == examples ? expand_dims(*where, axes) : *where;
+  bool fits = mask.rank() == x.rank();
+  for (int axis = 0; fits && axis < x.rank(); ++axis)
+    fits = mask.extent(axis) == 1 || mask.extent(axis) == x.extent(axis);
+  if (!fits) {
     throw ShapeError(op, "The mask does not broadcast to the classes.",
                      {.got = to_string(where->shape()), .expected = to_string(x.shape())});
   }
@@ -157,10 +161,12 @@ Array sigmoid_focal_loss(const Array& logits, const Array& labels, const FocalOp
                      {.got = fmt::format("alpha {}, gamma {}", options.alpha.value_or(0.0), options.gamma)});
   }
   const Array targets = astype(labels, logits.dtype());
-  // log(1 - p), p the probability of the label: logsumexp of both outcomes' logs, weighted by the other label.
+  // log(1 - p), p the probability of the label: logsumexp of both outcomes' logs, each weighted by the other label; an
+  // outcome of weight 0 takes no part, not even in the gradient.
   const Array yes = log_sigmoid(logits), no = log_sigmoid(-logits);
-  const Array largest = stop_gradient(maximum(yes, no));
-  const Array miss = log((1 - targets) * exp(yes - largest) + targets * exp(no - largest)) + largest;
+  const Array for_yes = where(targets != 1, yes, minus_infinity), for_no = where(targets != 0, no, minus_infinity);
+  const Array largest = stop_gradient(maximum(for_yes, for_no));
+  const Array miss = log((1 - targets) * exp(for_yes - largest) + targets * exp(for_no - largest)) + largest;
   const Array loss = sigmoid_binary_cross_entropy(logits, targets) * exp(options.gamma * miss);
   if (!options.alpha) return loss;
   return (*options.alpha * targets + (1.0 - *options.alpha) * (1 - targets)) * loss;

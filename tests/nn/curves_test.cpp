@@ -1,6 +1,7 @@
 // Training runs of real Flax, Optax and JAX.
 #include <doctest/doctest.h>
 
+#include <linseed/nn/losses.hpp>
 #include <linseed/optim/optimizers.hpp>
 #include <linseed/random/random.hpp>
 #include <linseed/train/metrics.hpp>

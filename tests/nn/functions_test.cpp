@@ -47,6 +47,7 @@ TEST_CASE("activations and their gradients follow jax.nn") {
     const Function function = function_of(entry);
     if (!function) continue;
     ++tested;
+    const golden::Measured measured("flax.linen." + entry.at("fn").get<std::string>());
     CAPTURE(entry.at("name").get<std::string>());
     const Array x = array_of(entry.at("x"));
     // The ends of exp near -88 are subnormal, and JAX flushes those to zero.

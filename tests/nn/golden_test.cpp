@@ -192,6 +192,7 @@ void check_layer(const json& entry, const Module& module, const Args&... args) {
   const Array x = array_of(entry.at("x"));
   const Array weights = array_of(entry.at("weights"));
   const nn::Rngs keys = rngs_of(entry);
+  const golden::Measured measured("flax.linen." + entry.at("layer").get<std::string>());
   std::vector<std::string> states = variables.keys();
   std::erase(states, "params");
 

@@ -70,6 +70,7 @@ TEST_CASE("losses and their gradients follow Optax, eager and compiled") {
     CAPTURE(entry.at("name").get<std::string>());
     const std::string name = entry.at("loss").get<std::string>();
     if (name == "smooth_labels") continue;
+    const golden::Measured measured("optax." + name);
     const bool logits = entry.contains("logits");
     const std::string first = logits ? "logits" : "predictions";
     const std::string second = logits ? "labels" : "targets";
@@ -81,13 +82,19 @@ TEST_CASE("losses and their gradients follow Optax, eager and compiled") {
     const Array cotangent = array_of(entry.at("cotangent"));
     const auto total = [&](const Array& p, const Array& q) { return sum(loss(p, q) * cotangent); };
     check_near(grad(total, argnums<0>)(a, b), array_of(entry.at("grads").at(first)), 1e-5, 1e-7);
-    if (entry.at("grads").contains(second)) {
+    if (entry.at("name") == "safe_softmax_cross_entropy/impossible") {
+      // Optax's gradient of an impossible class's label is infinite, linseed's the largest number.
+      const Array gradient = grad(total, argnums<1>)(a, b);
+      CHECK(!any(isnan(gradient)).item<bool>());
+      CHECK(max(abs(gradient)).item<float>() > 1e38F);
+    } else if (entry.at("grads").contains(second)) {
       check_near(grad(total, argnums<1>)(a, b), array_of(entry.at("grads").at(second)), 1e-5, 1e-7);
     }
   }
 }
 
 TEST_CASE("smooth_labels follows Optax") {
+  const golden::Measured measured("optax.smooth_labels");
   for (const json& entry : golden::load("losses.json").where("loss", "smooth_labels")) {
     CAPTURE(entry.at("name").get<std::string>());
     const json& args = entry.at("args");
@@ -142,13 +149,11 @@ TEST_CASE("losses refuse integers, masks that do not fit and numbers out of rang
         "[smooth_labels] The labels must be floating-point.\n  got: int32[2,3]");
   CHECK(error_of<DTypeError>([&] { return nn::softmax_cross_entropy(x, x, {.where = ones({2, 3})}); }) ==
         "[softmax_cross_entropy] A mask holds bool.\n  got: float32[2,3]\n  expected: bool");
-  CHECK(error_of<ShapeError>([&] {
-          return nn::kl_divergence(x, x, {.where = ones({5, 2, 3}) != 0});
-        }).starts_with("[expand_dims]"));
-  CHECK(error_of<ShapeError>([&] {
-          return nn::kl_divergence(x.shape() == Shape{2, 3} ? zeros({1, 3}) : x, zeros({1, 3}),
-                                   {.where = ones({2, 3}) != 0});
-        }) == "[kl_divergence] The mask does not broadcast to the classes.\n  got: (2, 3)\n  expected: (1, 3)");
+  const std::string text =
+      "[kl_divergence] The mask does not broadcast to the classes.\n  got: (5, 2, 3)\n  expected: (2, 3)";
+  CHECK(error_of<ShapeError>([&] { return nn::kl_divergence(x, x, {.where = ones({5, 2, 3}) != 0}); }) == text);
+  CHECK_THROWS_AS((void)nn::kl_divergence(zeros({1, 3}), zeros({1, 3}), {.where = ones({2, 3}) != 0}), ShapeError);
+  CHECK_THROWS_AS((void)nn::softmax_cross_entropy(x, x, {.where = ones({3}) != 0}), ShapeError);
   CHECK(error_of<ShapeError>([&] { return nn::softmax_cross_entropy(x, x, {.axis = 2}); }).find("axis") !=
         std::string::npos);
   CHECK(error_of<ValueError>([&] { return nn::huber_loss(x, x, not_a_number); }) ==

@@ -8,6 +8,7 @@
 #include <linseed/nn/module.hpp>
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/pool.hpp>
+#include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
 
 namespace models {
@@ -104,6 +105,47 @@ struct SequentialInside {
   Array operator()(nn::Scope& scope, const Array& x, bool train) const {
     return nn::Sequential{{nn::Dense{.features = 4}, nn::BatchNorm{.use_running_average = !train}, nn::relu,
                            nn::Dense{.features = 2}}}(scope, x);
+  }
+};
+
+struct ResidualBlock {
+  int features;
+  int strides = 1;
+  std::string name = {};
+
+  Array operator()(nn::Scope& parent, Array x, bool train) const {
+    nn::Scope scope = parent.enter(*this);
+    const auto norm = [&](const Array& y) {
+      return nn::BatchNorm{.use_running_average = !train, .momentum = 0.9}(scope, y);
+    };
+    const auto conv = [&](const Array& y, std::int64_t size, std::int64_t step) {
+      return nn::Conv{.features = features, .kernel_size = {size, size}, .strides = {step, step}, .use_bias = false}(
+          scope, y);
+    };
+    Array y = nn::relu(norm(conv(x, 3, strides)));
+    y = norm(conv(y, 3, 1));
+    if (!(x.shape() == y.shape())) x = norm(conv(x, 1, strides));
+    return nn::relu(x + y);
+  }
+};
+
+/// A small residual network (He et al. 2016).
+struct ResNet {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = nn::Conv{.features = 4, .kernel_size = {3, 3}, .strides = {2, 2}, .use_bias = false}(scope, x);
+    x = nn::relu(nn::BatchNorm{.use_running_average = !train, .momentum = 0.9}(scope, x));
+    x = ResidualBlock{.features = 4}(scope, x, train);
+    x = ResidualBlock{.features = 8, .strides = 2}(scope, x, train);
+    return nn::Dense{.features = 10}(scope, mean(x, {1, 2}));
+  }
+};
+
+struct DropoutMLP {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = reshape(x, {x.extent(0), -1});
+    x = nn::relu(nn::Dense{.features = 32}(scope, x));
+    x = nn::Dropout{.rate = 0.5, .deterministic = !train}(scope, x);
+    return nn::Dense{.features = 10}(scope, x);
   }
 };
 

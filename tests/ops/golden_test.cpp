@@ -9,6 +9,7 @@
 #include <linseed/ops/shape.hpp>
 #include <linseed/transform/grad.hpp>
 
+#include "golden/deviation.hpp"
 #include "golden/golden.hpp"
 #include "ops/expect.hpp"
 
@@ -56,17 +57,24 @@ ArrayLike number_of(const json& value) {
 // absolute.
 void compare(const Array& got, const json& expected, double tolerance, double floor) {
   const Array wanted = array_of(expected);
-  if (tolerance == 0 || !is_floating(wanted.dtype())) return tests::expect(got, wanted);
+  if (tolerance == 0 || !is_floating(wanted.dtype())) {
+    golden::Deviations::instance().note(tests::equal_values(got, wanted) ? 0.0 : 1.0);
+    return tests::expect(got, wanted);
+  }
   INFO("got ", describe(got), " ", to_string(got), ", expected ", to_string(wanted));
   REQUIRE(describe(got) == describe(wanted));
   detail::visit_floating(wanted.dtype(), [&]<class T>(std::type_identity<T>) {
     const auto a = got.data<T>();
     const auto b = wanted.data<T>();
+    double deviation = 0.0;
     for (std::size_t i = 0; i < a.size(); ++i) {
       if (a[i] == b[i] || (a[i] != a[i] && b[i] != b[i])) continue;
+      deviation = std::max(deviation, std::abs(static_cast<double>(a[i]) - b[i]) /
+                                          std::max(std::abs(static_cast<double>(b[i])), floor / tolerance));
       CHECK(std::abs(static_cast<double>(a[i]) - b[i]) <=
             std::max(tolerance * std::abs(static_cast<double>(b[i])), floor));
     }
+    golden::Deviations::instance().note(deviation);
   });
 }
 
@@ -192,6 +200,7 @@ const std::vector<Entry>& entries() {
 
 void check_case(const Entry& entry, const json& golden_case) {
   INFO(golden_case.at("name").get<std::string>());
+  const golden::Measured measured("ops." + entry.op);
   const json attrs = golden_case.value("attrs", json::object());
   Arrays inputs;
   for (const json& input : golden_case.at("inputs")) inputs.push_back(array_of(input));

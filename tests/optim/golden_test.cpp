@@ -49,6 +49,16 @@ Tree expected_state(const json& arrays, const json& empty_nodes) {
   return expected;
 }
 
+/// What a case is about: the transformation, or the stage of a chain, for which it is named.
+std::string subject_of(const json& entry) {
+  const std::string fn = entry.at("spec").at("fn").get<std::string>();
+  if (fn == "multi_steps") return "MultiSteps";
+  if (fn != "chain") return fn;
+  std::string name = entry.at("name").get<std::string>();
+  if (name.starts_with("poisoned/")) name = name.substr(9);
+  return name.substr(0, name.find('/'));
+}
+
 void check_state(const Tree& state, const Tree& expected, double relative, double absolute = 0.0) {
   CHECK(state.same_structure(expected));
   check_near(state, expected, relative, absolute);
@@ -62,6 +72,7 @@ TEST_CASE("fifty steps of every transformation follow Optax, eager and compiled"
         golden::numbers<double>(file()["inputs"].at("gradient_at_step_7")));
   for (const json& entry : file().where("kind", "trajectory")) {
     CAPTURE(entry.at("name").get<std::string>());
+    const golden::Measured measured("optax." + subject_of(entry));
     const auto tx = golden_optim::transformation_of(entry.at("spec"));
     const auto update = [&](const Tree& params, const Tree& state, const Tree& grads) {
       auto [updates, next] = tx.update(grads, state, params);
@@ -91,6 +102,7 @@ TEST_CASE("fifty steps of every transformation follow Optax, eager and compiled"
 TEST_CASE("schedules follow Optax") {
   for (const json& entry : golden::load("optim.json").where("kind", "schedule")) {
     CAPTURE(entry.at("name").get<std::string>());
+    const golden::Measured measured("optax." + entry.at("schedule").get<std::string>());
     const auto schedule = golden_optim::schedule_of(entry.at("schedule").get<std::string>(), entry.at("args"));
     std::vector<Array> values, traced;
     const auto compiled = jit([&](const Array& count) { return schedule(count); });

@@ -8,6 +8,7 @@
 
 #include <linseed/core/array.hpp>
 
+#include "golden/deviation.hpp"
 #include "golden/golden.hpp"
 
 namespace golden {
@@ -41,6 +42,7 @@ void check_identical(const linseed::Array& got, const json& expected) {
   REQUIRE(stored.size() <= data.size());
   std::size_t different = 0;
   for (std::size_t i = 0; i < stored.size(); ++i) different += same_bits(data[i], static_cast<T>(stored[i])) ? 0 : 1;
+  Deviations::instance().note(different == 0 ? 0.0 : 1.0);
   CHECK(different == 0);
   if (is_summary(expected)) {
     CHECK(same_bits(data.back(), last<T>(expected)));

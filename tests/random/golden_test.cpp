@@ -17,6 +17,7 @@ const golden::File& file() { return golden::load("random.json"); }
 // Calls `draw(key, shape, entry)` for every case of a kind and compares all bits.
 template <class T, class Draw>
 void check_kind(const char* kind, Draw draw) {
+  const golden::Measured measured(std::string("jax.random.") + kind);
   for (const json& entry : file().where("kind", kind)) {
     CAPTURE(entry.at("name").get<std::string>());
     const Shape shape = entry.contains("shape") ? golden::extents(entry.at("shape")) : Shape{};

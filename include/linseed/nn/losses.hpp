@@ -20,7 +20,8 @@ struct ClassOptions {
 /// shape without the axes summed over (optax.softmax_cross_entropy). 0 times minus infinity gives NaN.
 [[nodiscard]] Array softmax_cross_entropy(const Array& logits, const Array& labels, const ClassOptions& options = {});
 /// The same over the last axis, where classes with label 0 add nothing, whatever their logits
-/// (optax.safe_softmax_cross_entropy).
+/// (optax.safe_softmax_cross_entropy). The gradient of a label of 0 beside minus infinity is the largest number where
+/// Optax's is infinite.
 [[nodiscard]] Array safe_softmax_cross_entropy(const Array& logits, const Array& labels);
 /// logsumexp(logits) - logits[label]: integer labels of the shape of the logits without the class axis; several axes
 /// count as one, row-major (optax.softmax_cross_entropy_with_integer_labels). A label in [-classes, 0) counts from the

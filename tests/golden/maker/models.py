@@ -114,3 +114,41 @@ class KeyAt(nn.Module):
         for _ in range(self.count):
             key = self.make_rng(self.stream)
         return key
+
+
+class ResidualBlock(nn.Module):
+    features: int
+    strides: int = 1
+
+    @nn.compact
+    def __call__(self, x, train):
+        def norm(x):
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+
+        strides = (self.strides, self.strides)
+        y = nn.relu(norm(nn.Conv(self.features, (3, 3), strides, use_bias=False)(x)))
+        y = norm(nn.Conv(self.features, (3, 3), use_bias=False)(y))
+        if x.shape != y.shape:
+            x = norm(nn.Conv(self.features, (1, 1), strides, use_bias=False)(x))
+        return nn.relu(x + y)
+
+
+class ResNet(nn.Module):
+    """A small residual network (He et al. 2016)."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.Conv(4, (3, 3), (2, 2), use_bias=False)(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(x))
+        x = ResidualBlock(4)(x, train)
+        x = ResidualBlock(8, strides=2)(x, train)
+        return nn.Dense(10)(x.mean(axis=(1, 2)))
+
+
+class DropoutMLP(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        x = x.reshape((x.shape[0], -1))
+        x = nn.relu(nn.Dense(32)(x))
+        x = nn.Dropout(0.5, deterministic=not train)(x)
+        return nn.Dense(10)(x)

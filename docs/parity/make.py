@@ -1,0 +1,144 @@
+"""Writes docs/parity.md: every public name of Flax linen, Optax and the parts of JAX that a trainer uses, what linseed
+calls it, and how far the golden tests found linseed from it.
+
+    rm -f deviations.jsonl
+    LINSEED_DEVIATIONS=$PWD/deviations.jsonl ctest --test-dir build/release -LE consumer -j 1
+    python docs/parity/make.py deviations.jsonl       # with the environment of tests/golden/make.sh
+"""
+
+import json
+import pathlib
+import re
+import sys
+import types
+
+import flax.linen
+import jax
+import jax.lax
+import jax.nn
+import jax.numpy
+import jax.random
+import optax
+
+HERE = pathlib.Path(__file__).parent
+MODULES = {
+    "flax.linen": flax.linen,
+    "optax": optax,
+    "jax.nn": jax.nn,
+    "jax.nn.initializers": jax.nn.initializers,
+    "jax.random": jax.random,
+}
+SELECTED = ("jax", "jax.numpy", "jax.lax")  # only what mapping.txt lists
+HEADING = """# Parity with Flax, Optax and JAX
+
+Made by `docs/parity/make.py` from the packages' own names, `docs/parity/mapping.txt` and what the golden tests measured;
+not to be edited. "Largest deviation" is the largest over all golden cases of that name, of values, gradients and states:
+relative to the element, or to a tenth of the largest element of its array where that is more, or to the scale below which
+the test compares absolutely. 0 means the same numbers. "-" means that no golden test measures the name itself; "built in"
+that a type or the language does it; "absent" that linseed does not have it yet. Of jax, jax.numpy and jax.lax only names
+that trainers use are listed.
+"""
+
+
+def mapping():
+    names = {}
+    for number, line in enumerate((HERE / "mapping.txt").read_text().splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        name, _, rest = line.partition(" = ")
+        linseed, _, measured = rest.partition(" ; ")
+        assert linseed and name not in names, f"mapping.txt:{number}: {line}"
+        names[name] = (linseed.strip(), measured.strip() or name)
+    return names
+
+
+def deviations(paths):
+    """The largest deviation and the number of comparisons for each name."""
+    result = {}
+    for path in paths:
+        for line in pathlib.Path(path).read_text().splitlines():
+            entry = json.loads(line)
+            largest, count = result.get(entry["name"], (0.0, 0))
+            result[entry["name"]] = (max(largest, entry["deviation"]), count + entry["comparisons"])
+    return result
+
+
+def resolve(name):
+    """The object of a dotted name, or None."""
+    thing = {"jax": jax, "optax": optax}.get(name.split(".")[0], None)
+    if name.startswith("flax.linen"):
+        thing, name = flax.linen, name[len("flax.") :]
+    for part in name.split(".")[1:]:
+        if not hasattr(thing, part):
+            return None
+        thing = getattr(thing, part)
+    return thing
+
+
+def public(module):
+    return [n for n in dir(module) if not n.startswith("_") and not isinstance(getattr(module, n), types.ModuleType)]
+
+
+def rows_of(section, names):
+    """(name, linseed's, measured as) of one table."""
+    if section in SELECTED:
+        belongs = [n for n in names if n.startswith(section + ".") and not n.startswith(tuple(MODULES))]
+        if section == "jax":
+            belongs = [n for n in belongs if not n.startswith(("jax.numpy.", "jax.lax."))]
+        listed = sorted(belongs, key=str.lower)
+    else:
+        listed = [f"{section}.{n}" for n in public(MODULES[section])]
+    for name in listed:
+        linseed, measured = names.get(name, ("absent", name))
+        if section == "jax.nn" and name not in names:  # most are what flax.linen calls by the same name
+            twin = name.replace("jax.nn.", "flax.linen.")
+            if twin in names and resolve(twin) is resolve(name):
+                linseed, measured = names[twin]
+        yield name, linseed, measured
+
+
+def check(names):
+    """No line may speak of a name that does not exist, on either side."""
+    headers = "".join(p.read_text() for p in (HERE.parents[1] / "include").rglob("*.hpp"))
+    for name, (linseed, _) in names.items():
+        assert resolve(name) is not None, f"mapping.txt: {name} does not exist"
+        if linseed in ("absent", "built in"):
+            continue
+        word = linseed.rsplit("::", 1)[-1]
+        pattern = re.escape(word) if word.startswith("operator") else rf"\b{re.escape(word)}\b"
+        assert re.search(pattern, headers), f"mapping.txt: no header has {linseed} ({name})"
+
+
+def main():
+    names, measured = mapping(), deviations(sys.argv[1:])
+    check(names)
+    text = [HEADING]
+    packages = f"flax {flax.__version__}, optax {optax.__version__}, jax {jax.__version__}"
+    text.append(f"Against {packages}, on a CPU in float32.\n")
+    curves = {n[len("curve.") :]: d for n, (d, _) in measured.items() if n.startswith("curve.")}
+    if curves:
+        text.append("## Training curves\n")
+        text.append("Two hundred steps from the same seed and batches: the largest relative deviation of the loss, and of")
+        text.append("the running statistics after 50 and 200 steps.\n")
+        text += ["| run | largest deviation |", "|---|---|"]
+        text += [f"| {name} | {deviation:.1e} |" for name, deviation in sorted(curves.items())]
+        text.append("")
+    for section in (*MODULES, *SELECTED):
+        rows = list(rows_of(section, names))
+        present = sum(linseed != "absent" for _, linseed, _ in rows)
+        text += [f"## {section}\n", f"{present} of {len(rows)} names.\n"]
+        text += ["| name | linseed | largest deviation | comparisons |", "|---|---|---|---|"]
+        for name, linseed, subject in rows:
+            cells = ("-", "-")
+            if linseed != "absent" and subject in measured:
+                deviation, count = measured[subject]
+                cells = ("0" if deviation == 0 else f"{deviation:.1e}", str(count))
+            shown = linseed if linseed in ("absent", "built in") else f"`{linseed.replace('|', chr(92) + '|')}`"
+            text.append(f"| `{name}` | {shown} | {cells[0]} | {cells[1]} |")
+        text.append("")
+    (HERE.parent / "parity.md").write_text("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
