@@ -71,7 +71,8 @@ inline void check_near(const Array& got, const Array& expected, double relative 
   for (std::size_t i = 0; i < a.size(); ++i) {
     const double allowed = std::max({relative * std::fabs(b[i]), 0.1 * relative * largest, absolute});
     if (std::isfinite(b[i]) && a[i] != b[i])
-      deviation = std::max(deviation, std::fabs(a[i] - b[i]) / (relative > 0.0 && allowed > 0.0 ? allowed / relative : 1.0));
+      deviation =
+          std::max(deviation, std::fabs(a[i] - b[i]) / (relative > 0.0 && allowed > 0.0 ? allowed / relative : 1.0));
     const bool same = std::isfinite(b[i]) ? std::fabs(a[i] - b[i]) <= allowed
                       : std::isnan(b[i])  ? std::isnan(a[i])
                                           : a[i] == b[i];

@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).parent
 MODULES = {
     "flax.linen": flax.linen,
     "optax": optax,
+    "optax.losses": optax.losses,
     "jax.nn": jax.nn,
     "jax.nn.initializers": jax.nn.initializers,
     "jax.random": jax.random,
@@ -77,7 +78,9 @@ def resolve(name):
 
 
 def public(module):
-    return [n for n in dir(module) if not n.startswith("_") and not isinstance(getattr(module, n), types.ModuleType)]
+    names = [n for n in dir(module) if not n.startswith("_") and not isinstance(getattr(module, n), types.ModuleType)]
+    # What Optax has at its top too is listed there.
+    return [n for n in names if module is not optax.losses or not hasattr(optax, n)]
 
 
 def rows_of(section, names):

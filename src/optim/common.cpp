@@ -30,13 +30,17 @@ Tree second_moment(const Tree& updates, const Tree& moment, const Scalar& decay)
   return tree::map([&](const Array& g, const Array& v) { return rest * square(g) + decay * v; }, updates, moment);
 }
 
-Array bias_correction(const Scalar& decay, const Array& count) {
-  return 1 / (1 - pow(decay.as(DType::float32), astype(count, DType::float32)));
-}
-
 Tree debiased(const Tree& moment, const Scalar& decay, const Array& count) {
-  const Array factor = bias_correction(decay, count);
-  return tree::map([&](const Array& m) { return m * astype(factor, m.dtype()); }, moment);
+  const auto factor = [&](DType dtype) { return 1 / (1 - pow(decay.as(dtype), astype(count, dtype))); };
+  const Array single = factor(DType::float32);
+  Array wide;  // only made when there is a float64 moment
+  return tree::map(
+      [&](const Array& m) {
+        if (m.dtype() != DType::float64) return m * astype(single, m.dtype());
+        if (!wide.defined()) wide = factor(DType::float64);
+        return m * wide;
+      },
+      moment);
 }
 
 Tree select(const Array& condition, const Tree& a, const Tree& b) {

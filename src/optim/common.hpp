@@ -24,9 +24,8 @@ Array next_count(const Array& count);
 Tree first_moment(const Tree& updates, const Tree& moment, const Scalar& decay);
 /// (1 - decay) * g^2 + decay * v (the same, order 2).
 Tree second_moment(const Tree& updates, const Tree& moment, const Scalar& decay);
-/// 1 / (1 - decay^count), the power in float32 as Optax computes it.
-Array bias_correction(const Scalar& decay, const Array& count);
-/// moment / (1 - decay^count) (optax.tree.bias_correction).
+/// moment / (1 - decay^count) (optax.tree.bias_correction). The power is computed in float32, for float64 moments in
+/// float64, as Optax does without and with 64-bit mode.
 Tree debiased(const Tree& moment, const Scalar& decay, const Array& count);
 
 /// `a` where the scalar `condition` holds, else `b`, leaf by leaf; keeps the dtypes of `b`.

@@ -8,7 +8,6 @@
 
 namespace linseed::optim {
 
-using detail::bias_correction;
 using detail::debiased;
 using detail::first_moment;
 using detail::next_count;

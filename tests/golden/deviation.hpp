@@ -39,8 +39,8 @@ class Deviations {
   void note(double deviation) {
     for (const std::string& name : names_) {
       Entry& entry = entries_[name];
-      entry.largest = std::max(entry.largest,
-                               std::isfinite(deviation) ? deviation : std::numeric_limits<double>::max());
+      entry.largest =
+          std::max(entry.largest, std::isfinite(deviation) ? deviation : std::numeric_limits<double>::max());
       ++entry.comparisons;
     }
   }

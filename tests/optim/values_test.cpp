@@ -1,4 +1,5 @@
 // Transformations, schedules and masks as values: equality, what jit sees of them, and bad input.
+#include <cmath>
 #include <limits>
 
 #include <doctest/doctest.h>
@@ -311,4 +312,48 @@ TEST_CASE("units of adaptive clipping") {
   // By hand: one unit, |g| = |p| = 8, so g is scaled to 0.1 |p|.
   const auto whole = optim::adaptive_grad_clip(0.1, 1e-3, Axes{0, 1, 2, 3, 4, 5});
   check_near(whole.update(wide, Tree(), wide).first["k"].array(), full({2, 2, 2, 2, 2, 2}, 0.1));
+}
+
+TEST_CASE("float64 parameters are optimized in float64") {
+  // Adam by hand, in double.
+  const auto tx = optim::adam(0.1);
+  Tree wide = {{"w", Array({1.0}, float64)}};
+  Tree state = tx.init(wide);
+  double p = 1.0, m = 0.0, v = 0.0;
+  for (int t = 1; t <= 20; ++t) {
+    const double g = std::sin(t);
+    const auto [updates, next] = tx.update({{"w", Array({g}, float64)}}, state, wide);
+    wide = optim::apply_updates(wide, updates);
+    state = next;
+    m = 0.9 * m + 0.1 * g;
+    v = 0.999 * v + 0.001 * g * g;
+    p -= 0.1 * (m / (1 - std::pow(0.9, t))) / (std::sqrt(v / (1 - std::pow(0.999, t))) + 1e-8);
+  }
+  CHECK(describe(wide["w"]) == "float64[1]");
+  CHECK(wide["w"].array().item<double>() == doctest::Approx(p).epsilon(1e-12));
+}
+
+TEST_CASE("wrapped optimizers train inside a compiled TrainState") {
+  // Two gradients make one update; the bias does not decay; a NaN changes nothing.
+  const auto decay = [](std::string_view path, const Array&) { return path == "kernel"; };
+  const auto tx = optim::apply_if_finite(
+      optim::multi_steps(optim::chain({optim::clip_by_global_norm(1.0), optim::adamw(0.1, {.mask = decay})}), 2), 3);
+  const nn::Model model = nn::Dense{.features = 1};
+  const Array x = {{1.0, 2.0}, {3.0, -1.0}};
+  const auto step = jit([&](const TrainState& state, const Array& batch) {
+    const auto grads_of =
+        grad([&](const Tree& p) { return sum(square(nn::apply(state.model, {{"params", p}}, batch))); });
+    return state.apply_gradients(grads_of(state.params));
+  });
+  TrainState state = TrainState::create(model, nn::init(model, random::key(0), x)["params"], tx);
+  const Tree start = state.params;
+  state = step(state, x);
+  CHECK(identical(state.params, start));
+  const TrainState poisoned = step(state, x * Array(not_a_number));
+  CHECK(identical(poisoned.params, start));
+  CHECK(poisoned.opt_state["total_notfinite"].array().item<int>() == 1);
+  CHECK(identical(poisoned.opt_state["inner_state"], state.opt_state["inner_state"]));
+  state = step(state, x);
+  CHECK(!identical(state.params["kernel"].array(), start["kernel"].array()));
+  CHECK(step.trace_count() == 1);
 }

@@ -7,7 +7,8 @@ namespace linseed::optim {
 
 // Directions made from moments of the gradients, with the formulas, defaults and states of Optax. g is the incoming
 // update of a leaf, t the number of updates including this one; mu and nu start at zeros of the parameters' shapes and
-// dtypes, and mu^ = mu / (1 - b1^t), nu^ = nu / (1 - b2^t), the powers in float32. Hyper-parameters that are not finite
+// dtypes, and mu^ = mu / (1 - b1^t), nu^ = nu / (1 - b2^t), the powers in float32 (float64 for
+// float64 parameters). Hyper-parameters that are not finite
 // throw ValueError.
 
 /// Of adam and its kin.
