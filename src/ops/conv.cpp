@@ -6,6 +6,7 @@
 
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/shape.hpp>
 
 #include "kernels/conv.hpp"
 
@@ -30,10 +31,18 @@ Padding::Padding(std::string_view name) {
     kind_ = Kind::same_lower;
   } else if (name == "VALID") {
     kind_ = Kind::valid;
+  } else if (name == "CIRCULAR") {
+    kind_ = Kind::circular;
+  } else if (name == "REFLECT") {
+    kind_ = Kind::reflect;
+  } else if (name == "CAUSAL") {
+    kind_ = Kind::causal;
   } else {
-    throw ValueError("Padding", "The name is unknown.",
-                     {.got = fmt::format("\"{}\"", name),
-                      .expected = "\"SAME\", \"SAME_LOWER\", \"VALID\", a number, or a (low, high) pair per axis"});
+    throw ValueError(
+        "Padding", "The name is unknown.",
+        {.got = fmt::format("\"{}\"", name),
+         .expected = "\"SAME\", \"SAME_LOWER\", \"VALID\", \"CIRCULAR\", \"REFLECT\", \"CAUSAL\", a number, "
+                     "or a (low, high) pair per axis"});
   }
 }
 
@@ -46,6 +55,13 @@ Padding::Pairs Padding::resolve(const Shape& extents, const Shape& window, const
     if (pairs_.size() == count) return pairs_;
     throw ShapeError(op, "Padding needs one (low, high) pair per spatial axis.",
                      {.got = fmt::format("{} pairs", pairs_.size()), .expected = fmt::format("{}", count)});
+  }
+  if (kind_ != Kind::same && kind_ != Kind::same_lower) {
+    throw ValueError(op, "This padding is for convolutions only.",
+                     {.got = kind_ == Kind::circular  ? "\"CIRCULAR\""
+                             : kind_ == Kind::reflect ? "\"REFLECT\""
+                                                      : "\"CAUSAL\"",
+                      .expected = "\"SAME\", \"SAME_LOWER\", \"VALID\", a number, or a (low, high) pair per axis"});
   }
   Pairs result;
   for (std::size_t axis = 0; axis < count; ++axis) {
@@ -240,6 +256,28 @@ Family conv_family() {
 
 }  // namespace ops
 
+namespace {
+
+/// `x` with the places around it filled as "CIRCULAR", "REFLECT" or "CAUSAL" say, for a convolution without padding.
+Array surrounded(const Array& x, Padding::Kind kind, const Shape& window) {
+  Padding::Pairs widths{{0, 0}};
+  if (kind == Padding::Kind::causal) {
+    if (window.size() != 1) {
+      throw ValueError("conv", "CAUSAL padding is for one spatial axis.", {.got = fmt::format("{}", window.size())});
+    }
+    widths.emplace_back(std::max<std::int64_t>(window[0] - 1, 0), 0);
+    widths.emplace_back(0, 0);
+    return pad(x, widths);
+  }
+  for (const std::int64_t extent : window) {
+    widths.emplace_back(std::max<std::int64_t>(extent - 1, 0) / 2, extent / 2);
+  }
+  widths.emplace_back(0, 0);
+  return pad(x, widths, kind == Padding::Kind::circular ? PadMode::wrap : PadMode::reflect);
+}
+
+}  // namespace
+
 Array conv(const Array& x, const Array& kernel, const ConvOptions& options) {
   check_operands(x.shape(), kernel.shape(), options.groups);
   const int spatial_rank = x.rank() - 2;
@@ -267,6 +305,12 @@ Array conv(const Array& x, const Array& kernel, const ConvOptions& options) {
   Shape window = spatial_of(kernel.shape(), 0, axes);
   for (std::size_t axis = 0; axis < axes; ++axis) {
     window[axis] = ops::dilated_extent(window[axis], conv.kernel_dilation[axis], "conv");
+  }
+  const Padding::Kind kind = options.padding.kind();
+  if (kind == Padding::Kind::circular || kind == Padding::Kind::reflect || kind == Padding::Kind::causal) {
+    ConvOptions valid = options;
+    valid.padding = "VALID";
+    return linseed::conv(surrounded(x, kind, window), kernel, valid);
   }
   const auto pairs = options.padding.resolve(spatial_of(x.shape(), 1, axes), window, conv.strides, "conv");
   std::tie(conv.low, conv.high) = ops::sides(pairs);

@@ -340,7 +340,8 @@ TEST_CASE("conv says what does not fit") {
   CHECK(error_text<ValueError>([] { return Padding("FULL"); }) ==
         "[Padding] The name is unknown.\n"
         "  got: \"FULL\"\n"
-        "  expected: \"SAME\", \"SAME_LOWER\", \"VALID\", a number, or a (low, high) pair per axis");
+        "  expected: \"SAME\", \"SAME_LOWER\", \"VALID\", \"CIRCULAR\", \"REFLECT\", \"CAUSAL\", a number, or a (low, "
+        "high) pair per axis");
 }
 
 TEST_CASE("conv survives absurd sizes") {

@@ -269,3 +269,46 @@ TEST_CASE("constants") {
         "[iota] Axis is out of range.\n  got: axis 1 of an Array with 1 axes\n  expected: -1 to 0");
   CHECK(error_text<ShapeError>([] { return zeros({-1}); }) == "[Array] An extent is negative.\n  got: (-1,)");
 }
+
+TEST_CASE("split, unstack and repeat") {
+  const Array x = reshape(arange(12), {2, 6});
+  const std::vector<Array> thirds = split(x, 3, -1);
+  REQUIRE(thirds.size() == 3);
+  expect(thirds[1], Array{{2, 3}, {8, 9}});
+  expect(concatenate(thirds, 1), x);
+  expect(split(x, 1)[0], x);
+  CHECK(split(zeros({0, 2}), 2).size() == 2);
+  const std::vector<Array> columns = unstack(x, 1);
+  REQUIRE(columns.size() == 6);
+  expect(columns[4], Array{4, 10});
+  expect(stack(columns, 1), x);
+  CHECK(unstack(zeros({0, 2})).empty());
+  expect(repeat(Array{1, 2}, 3, 0), Array{1, 1, 1, 2, 2, 2});
+  expect(repeat(Array{{1, 2}, {3, 4}}, 2, -1), Array{{1, 1, 2, 2}, {3, 3, 4, 4}});
+  CHECK(repeat(x, 0, 0).shape() == Shape{0, 6});
+  CHECK(error_text<ShapeError>([&] { return split(x, 4, 1); }) ==
+        "[split] The parts do not divide the axis.\n  got: 4 parts of axis 1 of (2, 6)");
+  CHECK(error_text<ValueError>([&] { return split(x, 0); }) == "[split] There must be at least one part.\n  got: 0");
+  CHECK(error_text<ShapeError>([&] { return unstack(Array(1.0)); }).find("[unstack] Axis is out of range.") == 0);
+  CHECK(error_text<ValueError>([&] { return repeat(x, -1, 0); }) ==
+        "[repeat] The count must not be negative.\n  got: -1");
+}
+
+TEST_CASE("pad goes on periodically or mirrored") {
+  const Array x{1, 2, 3};
+  expect(pad(x, {{2, 4}}, PadMode::wrap), Array{2, 3, 1, 2, 3, 1, 2, 3, 1});
+  expect(pad(x, {{2, 2}}, PadMode::reflect), Array{3, 2, 1, 2, 3, 2, 1});
+  expect(pad(x, {{5, 3}}, PadMode::reflect), Array{2, 1, 2, 3, 2, 1, 2, 3, 2, 1, 2});  // wider than the Array
+  expect(pad(Array{7}, {{1, 2}}, PadMode::reflect), Array{7, 7, 7, 7});
+  expect(pad(Array{{1, 2}, {3, 4}}, {{1, 0}, {0, 1}}, PadMode::wrap), Array{{3, 4, 3}, {1, 2, 1}, {3, 4, 3}});
+  expect(pad(zeros({0, 2}), {{0, 0}, {1, 0}}, PadMode::wrap), zeros({0, 3}));
+  const Array weights{1.0, 10.0, 100.0, 1000.0, 10000.0};
+  expect(grad([&](const Array& y) { return sum(pad(y, {{1, 1}}, PadMode::wrap) * weights); })(Array{0.0, 0.0, 0.0}),
+         Array{10010.0, 100.0, 1001.0});
+  CHECK(error_text<ShapeError>([&] { return pad(x, {{-1, 0}}, PadMode::wrap); }) ==
+        "[pad] The axis cannot be continued by this width.\n"
+        "  got: (-1, 0) on axis 0 of (3,)\n"
+        "  expected: widths of 0 or more, on an axis that is not empty");
+  CHECK(error_text<ShapeError>([&] { return pad(x, {}, PadMode::reflect); }) ==
+        "[pad] There must be one width per axis.\n  got: 0 widths for (3,)");
+}

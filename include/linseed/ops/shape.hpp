@@ -26,6 +26,13 @@ namespace linseed {
 [[nodiscard]] Array concatenate(const std::vector<Array>& arrays, int axis = 0);
 /// Joins equal shapes along a new axis.
 [[nodiscard]] Array stack(const std::vector<Array>& arrays, int axis = 0);
+/// `sections` equal parts along `axis`, in order (numpy.split). Throws ShapeError when they do not divide the extent,
+/// ValueError when `sections` is not positive.
+[[nodiscard]] std::vector<Array> split(const Array& x, std::int64_t sections, int axis = 0);
+/// The slices along `axis`, which they lose (jax.numpy.unstack): what `stack` joins.
+[[nodiscard]] std::vector<Array> unstack(const Array& x, int axis = 0);
+/// Every slice along `axis` `count` times in succession (numpy.repeat). Throws ValueError for a negative count.
+[[nodiscard]] Array repeat(const Array& x, std::int64_t count, int axis);
 /// Elements starts, starts + strides, ... below limits, per axis (jax.lax.slice). `strides` default to 1. Throws
 /// ShapeError when 0 <= start <= limit <= extent does not hold.
 [[nodiscard]] Array slice(const Array& x, const Shape& starts, const Shape& limits, const Shape& strides = {});
@@ -35,6 +42,11 @@ namespace linseed {
 /// Surrounds x with `value`: one (low, high) pair per axis; negative numbers cut off.
 [[nodiscard]] Array pad(const Array& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths,
                         const ArrayLike& value = 0);
+/// Where the places around an Array take their values from: `wrap` goes on periodically, `reflect` mirrors without
+/// repeating the border (an axis of extent 1 repeats its element), as in numpy.pad.
+enum class PadMode { wrap, reflect };
+/// Surrounds x with values of its own. Throws ShapeError for a width that is negative, or positive on an empty axis.
+[[nodiscard]] Array pad(const Array& x, const std::vector<std::pair<std::int64_t, std::int64_t>>& widths, PadMode mode);
 /// lax.pad: `interior` copies of `value` between neighbours as well.
 [[nodiscard]] Array pad_interior(const Array& x, const Shape& low, const Shape& high, const Shape& interior,
                                  const ArrayLike& value = 0);
