@@ -257,13 +257,13 @@ class Comparison {
     if (a.is_leaf() || b.is_leaf())
       return add(path, a.is_leaf() ? "an Array -> a dictionary" : "a dictionary -> an Array");
     for (const auto& [key, child] : a.entries()) {
-      if (const Tree* other = b.find(key))
-        compare(child, *other, linseed::detail::join_path(path, key));
+      if (const auto other = b.entries().find(key); other != b.entries().end())
+        compare(child, other->second, linseed::detail::join_path(path, key));
       else
         add(linseed::detail::join_path(path, key), "present -> absent");
     }
     for (const auto& [key, child] : b.entries()) {
-      if (a.find(key) == nullptr) add(linseed::detail::join_path(path, key), "absent -> present");
+      if (!a.entries().contains(key)) add(linseed::detail::join_path(path, key), "absent -> present");
     }
   }
 };

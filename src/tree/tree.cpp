@@ -278,15 +278,15 @@ void compare(const Tree& a, const Tree& b, const std::string& path, bool values,
     return;
   }
   for (const auto& [key, child] : a.entries()) {
-    const Tree* other = b.find(key);
-    if (other == nullptr) {
+    const auto other = b.entries().find(key);  // one key, slashes or not
+    if (other == b.entries().end()) {
       line(detail::join_path(path, key), "only in the first");
     } else {
-      compare(child, *other, detail::join_path(path, key), values, report);
+      compare(child, other->second, detail::join_path(path, key), values, report);
     }
   }
   for (const auto& [key, child] : b.entries()) {
-    if (a.find(key) == nullptr) line(detail::join_path(path, key), "only in the second");
+    if (!a.entries().contains(key)) line(detail::join_path(path, key), "only in the second");
   }
 }
 
