@@ -30,6 +30,7 @@
 #include <linseed/nn/module.hpp>
 #include <linseed/nn/model.hpp>
 #include <linseed/nn/initializers.hpp>
+#include <linseed/nn/activations.hpp>
 #include <linseed/nn/layers.hpp>
 #include <linseed/nn/functions.hpp>
 #include <linseed/nn/losses.hpp>

@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
@@ -73,13 +74,20 @@ void require_matrix(std::string_view name, const Shape& shape) {
 }
 
 // How many numbers a unit sums or feeds, divided in the order in which Flax does.
-double fan_of(std::string_view name, const Shape& shape, Fan fan) {
+double fan_of(std::string_view name, const Shape& shape, Fan fan, const FanAxes& axes) {
   require_matrix(name, shape);
   if (shape.elements() == 0) {
     throw ValueError(name, "A shape without elements has no inputs or outputs to scale by.", {.got = to_string(shape)});
   }
-  const auto inputs = static_cast<double>(shape[shape.size() - 2]), outputs = static_cast<double>(shape.back());
-  const double window = static_cast<double>(shape.elements()) / inputs / outputs;
+  const auto count = [&](const std::vector<int>& counted) {
+    double product = 1.0;
+    for (const int axis : counted) {
+      product *= static_cast<double>(shape[static_cast<std::size_t>(normalize_axis(axis, shape.rank(), name))]);
+    }
+    return product;
+  };
+  const double inputs = count(axes.in_axis), outputs = count(axes.out_axis);
+  const double window = static_cast<double>(shape.elements()) / inputs / outputs / count(axes.batch_axis);
   const double fan_in = inputs * window, fan_out = outputs * window;
   switch (fan) {
     case Fan::in: return fan_in;
@@ -104,9 +112,10 @@ Array draw_scaled(const Array& key, const Shape& shape, DType dtype, Distributio
   return random::uniform(key, shape, dtype, -1) * std::sqrt(T{3} * variance);
 }
 
-Initializer scaled(const std::string& name, double scale, Fan fan, Distribution distribution) {
+Initializer scaled(const std::string& name, double scale, Fan fan, Distribution distribution,
+                   const FanAxes& axes = {}) {
   return Initializer::described(name, [=](const Array& key, const Shape& shape, DType dtype) {
-    const double variance = scale / fan_of(name, shape, fan);
+    const double variance = scale / fan_of(name, shape, fan, axes);
     return dtype == DType::float64 ? draw_scaled<double>(key, shape, dtype, distribution, variance)
                                    : draw_scaled<float>(key, shape, dtype, distribution, variance);
   });
@@ -153,13 +162,17 @@ Initializer truncated_normal(double stddev, double lower, double upper) {
                                 });
 }
 
-Initializer variance_scaling(double scale, Fan fan, Distribution distribution) {
+Initializer variance_scaling(double scale, Fan fan, Distribution distribution, const FanAxes& axes) {
   if (!(scale >= 0.0 && std::isfinite(scale))) {
     throw ValueError("variance_scaling", "The scale must be finite and not negative.",
                      {.got = fmt::format("{}", scale)});
   }
-  return scaled(fmt::format("variance_scaling({}, {}, {})", scale, name_of(fan), name_of(distribution)), scale, fan,
-                distribution);
+  std::string name = fmt::format("variance_scaling({}, {}, {}", scale, name_of(fan), name_of(distribution));
+  const FanAxes usual;
+  if (axes.in_axis != usual.in_axis) name += fmt::format(", in_axis=[{}]", fmt::join(axes.in_axis, ", "));
+  if (axes.out_axis != usual.out_axis) name += fmt::format(", out_axis=[{}]", fmt::join(axes.out_axis, ", "));
+  if (axes.batch_axis != usual.batch_axis) name += fmt::format(", batch_axis=[{}]", fmt::join(axes.batch_axis, ", "));
+  return scaled(name + ")", scale, fan, distribution, axes);
 }
 
 Initializer lecun_normal() { return scaled("lecun_normal", 1.0, Fan::in, Distribution::truncated_normal); }
@@ -178,6 +191,29 @@ Initializer orthogonal(double scale) {
         const Array draw = random::normal(key, {std::max(rows, columns), std::min(rows, columns)}, dtype);
         const Array q = apply_op(ops::random_orthogonal, {draw});
         return reshape(rows < columns ? transpose(q) : q, shape) * scale;
+      });
+}
+
+Initializer delta_orthogonal(double scale) {
+  return Initializer::described(
+      fmt::format("delta_orthogonal({})", scale), [=](const Array& key, const Shape& shape, DType dtype) {
+        if (shape.rank() < 3 || shape.rank() > 5) {
+          throw ValueError("delta_orthogonal", "The shape must be that of a convolution's kernel.",
+                           {.got = to_string(shape), .expected = "(spatial..., in, out) with 1 to 3 spatial axes"});
+        }
+        const std::int64_t inputs = shape[shape.size() - 2], outputs = shape.back();
+        if (inputs > outputs) {
+          throw ValueError("delta_orthogonal", "There are more inputs than outputs.", {.got = to_string(shape)});
+        }
+        Array kernel = orthogonal(scale)(key, {inputs, outputs}, dtype);
+        std::vector<std::pair<std::int64_t, std::int64_t>> around;
+        for (std::size_t axis = 0; axis + 2 < shape.size(); ++axis) {
+          const std::int64_t centre = (shape[axis] - 1) / 2;
+          around.emplace_back(centre, shape[axis] - 1 - centre);
+          kernel = expand_dims(kernel, 0);
+        }
+        around.resize(shape.size(), {0, 0});
+        return pad(kernel, around);
       });
 }
 

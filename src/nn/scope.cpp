@@ -24,11 +24,6 @@ struct ScopeNode {
   std::set<std::pair<std::string, std::string>> variables = {};  // (collection, name) in this call
   std::map<std::string, std::int64_t, std::less<>> rng_counters = {};
   std::map<std::string, std::unique_ptr<ScopeNode>, std::less<>> children = {};
-
-  [[nodiscard]] std::string variable_path(std::string_view collection, std::string_view variable) const {
-    std::string result = linseed::detail::join_path(collection, path);
-    return linseed::detail::join_path(result, variable);
-  }
 };
 
 struct ScopeRoot {
@@ -84,7 +79,30 @@ bool Mutable::contains(std::string_view collection) const {
 
 // ---- variables ----
 
-const Array& Variable::value() const { return root_->variables.at(owner_->variable_path(collection_, name_)).array(); }
+namespace {
+
+// A variable's name is one key, which may hold a '/' (WeightNorm's "Dense_0/kernel/scale"); a module's path is many.
+
+const Tree* find_variable(const Tree& variables, const ScopeNode& owner, std::string_view collection,
+                          std::string_view name) {
+  const Tree* here = variables.find(linseed::detail::join_path(collection, owner.path));
+  if (here == nullptr || here->is_leaf()) return nullptr;
+  const auto found = here->entries().find(name);
+  return found == here->entries().end() ? nullptr : &found->second;
+}
+
+void set_variable(Tree& variables, const ScopeNode& owner, std::string_view collection, std::string_view name,
+                  Array value) {
+  const std::string place = linseed::detail::join_path(collection, owner.path);
+  const Tree* here = variables.find(place);
+  Tree::Dict entries = here == nullptr ? Tree::Dict() : here->entries();
+  entries.insert_or_assign(std::string(name), Tree(std::move(value)));
+  variables = variables.set(place, Tree(std::move(entries)));
+}
+
+}  // namespace
+
+const Array& Variable::value() const { return find_variable(root_->variables, *owner_, collection_, name_)->array(); }
 
 void Variable::set(Array value) const {
   if (!root_->filter.contains(collection_)) {
@@ -96,7 +114,7 @@ void Variable::set(Array value) const {
              "does not update (use_running_average = true for BatchNorm)",
              collection_)});
   }
-  root_->variables = root_->variables.set(owner_->variable_path(collection_, name_), Tree(std::move(value)));
+  set_variable(root_->variables, *owner_, collection_, name_, std::move(value));
 }
 
 namespace {
@@ -190,8 +208,7 @@ Scope Scope::child(std::string_view name, const std::type_info& module) {
 
 Array Scope::param(std::string_view name, const Initializer& init, const Shape& shape, DType dtype) {
   reserve_variable(*node_, "params", name);
-  const std::string path = node_->variable_path("params", name);
-  if (const Tree* existing = root_->variables.find(path)) {
+  if (const Tree* existing = find_variable(root_->variables, *node_, "params", name)) {
     const Array& value = existing->array();
     if (!(value.shape() == shape)) {
       throw ParamShapeError(
@@ -204,22 +221,32 @@ Array Scope::param(std::string_view name, const Initializer& init, const Shape& 
   }
   if (!root_->filter.contains("params")) throw_missing(root_->variables, *node_, "params", name);
   Array value = init(make_rng("params"), shape, dtype);
-  root_->variables = root_->variables.set(path, Tree(value));
+  set_variable(root_->variables, *node_, "params", name, value);
   return value;
 }
 
 Variable Scope::variable(std::string_view collection, std::string_view name, const std::function<Array()>& init) {
   reserve_variable(*node_, collection, name);
-  const std::string path = node_->variable_path(collection, name);
-  if (!root_->variables.contains(path)) {
+  if (find_variable(root_->variables, *node_, collection, name) == nullptr) {
     if (!root_->filter.contains(collection)) throw_missing(root_->variables, *node_, collection, name);
-    root_->variables = root_->variables.set(path, Tree(init()));
+    set_variable(root_->variables, *node_, collection, name, init());
   }
   return Variable(root_, node_, std::string(collection), std::string(name));
 }
 
 bool Scope::has_variable(std::string_view collection, std::string_view name) const {
-  return root_->variables.contains(node_->variable_path(collection, name));
+  return find_variable(root_->variables, *node_, collection, name) != nullptr;
+}
+
+std::string Scope::node_name(const ScopeNode* node) { return node->name; }
+
+Tree Scope::params_of(const detail::ScopeRoot* root, const ScopeNode* node) {
+  const Tree* params = root->variables.find(linseed::detail::join_path("params", node->path));
+  return params == nullptr ? Tree() : *params;
+}
+
+void Scope::set_params(detail::ScopeRoot* root, const ScopeNode* node, Tree params) {
+  root->variables = root->variables.set(linseed::detail::join_path("params", node->path), std::move(params));
 }
 
 Array Scope::make_rng(std::string_view stream) {

@@ -121,7 +121,7 @@ TEST_CASE("two hundred steps follow Flax: LeNet with batch normalization on Fash
   check_curve("lenet_fashion_sgd", models::BNLeNet{});
 }
 TEST_CASE("two hundred steps follow Flax: a residual network with momentum on Fashion-MNIST") {
-  check_curve("resnet_fashion_momentum", models::ResNet{});
+  check_curve("resnet_fashion_momentum", models::FashionResNet{});
 }
 TEST_CASE("two hundred steps follow Flax: dropout on Fashion-MNIST") {
   check_curve("dropout_fashion_sgd", models::DropoutMLP{});

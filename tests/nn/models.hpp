@@ -130,7 +130,7 @@ struct ResidualBlock {
 };
 
 /// A small residual network (He et al. 2016).
-struct ResNet {
+struct FashionResNet {
   Array operator()(nn::Scope& scope, Array x, bool train) const {
     x = nn::Conv{.features = 4, .kernel_size = {3, 3}, .strides = {2, 2}, .use_bias = false}(scope, x);
     x = nn::relu(nn::BatchNorm{.use_running_average = !train, .momentum = 0.9}(scope, x));
@@ -146,6 +146,67 @@ struct DropoutMLP {
     x = nn::relu(nn::Dense{.features = 32}(scope, x));
     x = nn::Dropout{.rate = 0.5, .deterministic = !train}(scope, x);
     return nn::Dense{.features = 10}(scope, x);
+  }
+};
+
+struct ResNetBlock {
+  int features;
+  Shape strides = {1, 1};
+  std::string name = {};
+
+  Array operator()(nn::Scope& parent, Array x, bool train) const {
+    nn::Scope scope = parent.enter(*this);
+    nn::BatchNorm norm{.use_running_average = !train, .momentum = 0.9};
+    Array y = nn::Conv{.features = features, .kernel_size = {3, 3}, .strides = strides, .use_bias = false}(scope, x);
+    y = nn::relu(norm(scope, y));
+    y = nn::Conv{.features = features, .kernel_size = {3, 3}, .use_bias = false}(scope, y);
+    norm.scale_init = nn::initializers::zeros();
+    y = norm(scope, y);
+    if (!(x.shape() == y.shape())) {
+      x =
+          nn::Conv{
+              .features = features, .kernel_size = {1, 1}, .strides = strides, .use_bias = false, .name = "conv_proj"}(
+              scope, x);
+      x = nn::BatchNorm{.use_running_average = !train, .momentum = 0.9, .name = "norm_proj"}(scope, x);
+    }
+    return nn::relu(x + y);
+  }
+};
+
+/// A residual network in small: a stem, two stages, and the mean over places.
+struct ResNet {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = nn::Conv{.features = 4, .kernel_size = {3, 3}, .use_bias = false, .name = "conv_init"}(scope, x);
+    x = nn::BatchNorm{.use_running_average = !train, .momentum = 0.9, .name = "bn_init"}(scope, x);
+    x = nn::max_pool(nn::relu(x), {3, 3}, {2, 2}, "SAME");
+    x = ResNetBlock{.features = 4}(scope, x, train);
+    x = ResNetBlock{.features = 6, .strides = {2, 2}}(scope, x, train);
+    return nn::Dense{.features = 3}(scope, mean(x, {1, 2}));
+  }
+};
+
+/// Pre-norm attention and a feed-forward part, each with dropout and a residual.
+struct EncoderBlock {
+  std::string name = {};
+
+  Array operator()(nn::Scope& parent, Array x, bool train) const {
+    nn::Scope scope = parent.enter(*this);
+    Array y = nn::LayerNorm{}(scope, x);
+    y = nn::MultiHeadDotProductAttention{.num_heads = 2, .dropout_rate = 0.1, .deterministic = !train}(scope, y);
+    x = x + nn::Dropout{.rate = 0.1, .deterministic = !train}(scope, y);
+    y = nn::LayerNorm{}(scope, x);
+    y = nn::gelu(nn::Dense{.features = 8}(scope, y));
+    y = nn::Dropout{.rate = 0.1, .deterministic = !train}(scope, y);
+    return x + nn::Dense{.features = x.extent(-1)}(scope, y);
+  }
+};
+
+struct Encoder {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = x + scope.param("position", nn::initializers::normal(0.02), {1, x.extent(1), x.extent(2)});
+    for (int block = 0; block < 2; ++block) x = EncoderBlock{}(scope, x, train);
+    x = nn::LayerNorm{.name = "final"}(scope, x);
+    return nn::Dense{.features = 2, .name = "head"}(scope, x);
   }
 };
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <linseed/core/array.hpp>
 
@@ -70,6 +71,12 @@ std::ostream& operator<<(std::ostream& stream, const Initializer& initializer);
 
 /// What variance_scaling divides by: the inputs or outputs of one unit, or their arithmetic or geometric mean.
 enum class Fan { in, out, average, geometric_average };
+/// Which axes count inputs and which outputs; those of `batch_axis` count nothing, and all others multiply both.
+struct FanAxes {
+  std::vector<int> in_axis = {-2};
+  std::vector<int> out_axis = {-1};
+  std::vector<int> batch_axis = {};
+};
 /// What variance_scaling draws from.
 enum class Distribution { truncated_normal, normal, uniform };
 
@@ -89,10 +96,11 @@ namespace initializers {
 [[nodiscard]] Initializer truncated_normal(double stddev = 1e-2, double lower = -2.0, double upper = 2.0);
 
 /// Numbers of variance scale / n, where n counts what `fan` says. The last axis counts outputs, the one before inputs,
-/// and all others multiply both (a convolution's window), so Dense and Conv kernels fit as they are. The truncated
-/// normal is cut at two standard deviations and scaled up to keep the variance. Throws ValueError for a scale that is
-/// negative or not finite; when called, ValueError for a shape of fewer than two axes or without elements.
-[[nodiscard]] Initializer variance_scaling(double scale, Fan fan, Distribution distribution);
+/// and all others multiply both (a convolution's window), so Dense and Conv kernels fit as they are; `axes` may say
+/// otherwise. The truncated normal is cut at two standard deviations and scaled up to keep the variance. Throws
+/// ValueError for a scale that is negative or not finite; when called, ValueError for a shape of fewer than two axes or
+/// without elements, ShapeError for axes that it does not have.
+[[nodiscard]] Initializer variance_scaling(double scale, Fan fan, Distribution distribution, const FanAxes& axes = {});
 
 // variance_scaling(1, Fan::in, ...): the default of Dense and Conv kernels.
 [[nodiscard]] Initializer lecun_normal();
@@ -112,6 +120,11 @@ namespace initializers {
 /// scale times a random matrix with orthonormal rows or columns, whichever are fewer; the last axis counts columns, all
 /// others together rows. When called, throws ValueError for a shape of fewer than two axes.
 [[nodiscard]] Initializer orthogonal(double scale = 1.0);
+
+/// Zeros, but for an orthogonal matrix [in, out] at the centre of a convolution's window [spatial..., in, out] in 1 to
+/// 3 axes, which keeps the norm of its input. When called, throws ValueError for another rank or more inputs than
+/// outputs.
+[[nodiscard]] Initializer delta_orthogonal(double scale = 1.0);
 
 }  // namespace initializers
 }  // namespace linseed::nn

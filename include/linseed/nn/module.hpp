@@ -13,20 +13,11 @@ namespace linseed::nn {
 
 namespace detail {
 
-template <class Module>
-const std::type_info& type_of(const Module& module) {
-  if constexpr (std::is_same_v<Module, Model>) {
-    return module.type();
-  } else {
-    return typeid(Module);
-  }
-}
-
 /// Runs `module` at the root of a call; errors learn the path of the module that they came from.
 template <class Module, class... Args>
 auto run(Call& call, const Module& module, const Args&... args) {
   try {
-    Scope scope = call.root(type_of(module));
+    Scope scope = call.root(dynamic_type(module));
     return module(scope, args...);
   } catch (Error& error) {
     error.locate(call.failed_at());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <string>
@@ -75,6 +76,32 @@ namespace detail {
 struct ScopeNode;
 struct ScopeRoot;
 
+/// What holds a module of any type, and answers for it: Model.
+template <class M>
+concept ErasedModule = requires(const M& module) {
+  { module.type() } -> std::same_as<const std::type_info&>;
+  { module.name() } -> std::same_as<std::string_view>;
+  { module.given_name() } -> std::same_as<std::string_view>;
+};
+
+/// The type of a module, and its name: of the module inside, when the type is erased.
+template <class Module>
+const std::type_info& dynamic_type(const Module& module) {
+  if constexpr (ErasedModule<Module>) {
+    return module.type();
+  } else {
+    return typeid(Module);
+  }
+}
+template <class Module>
+std::string_view dynamic_name(const Module& module) {
+  if constexpr (ErasedModule<Module>) {
+    return module.name();
+  } else {
+    return reflect::type_name<Module>();
+  }
+}
+
 }  // namespace detail
 
 class Scope;
@@ -130,9 +157,10 @@ class Scope {
   /// The scope of a child with this name, opened for a module of the given type. Throws NameInUseError.
   [[nodiscard]] Scope child(std::string_view name, const std::type_info& module = typeid(void));
 
-  /// Names a submodule here; every call of what this returns uses the same parameters.
+  /// Names a submodule here, by `name` or else as enter() does; every call of what this returns uses the same
+  /// parameters.
   template <class Module>
-  [[nodiscard]] Shared<Module> share(Module module);
+  [[nodiscard]] Shared<Module> share(Module module, std::string_view name = {});
 
   /// The parameter `name` of this module: made by `init(key, shape, dtype)` during nn::init, read and checked during
   /// apply. Throws MissingVariableError or ParamShapeError.
@@ -170,7 +198,9 @@ class Scope {
 
   template <class Module>
   static std::string_view name_of(const Module& module) {
-    if constexpr (requires { std::string_view(module.name); }) {
+    if constexpr (detail::ErasedModule<Module>) {
+      return module.given_name();
+    } else if constexpr (requires { std::string_view(module.name); }) {
       return module.name;
     } else {
       return {};
@@ -180,6 +210,9 @@ class Scope {
   detail::ScopeNode* reserve_child(std::string_view type_name, std::string_view name);
   /// Opens a node anew: names may be given again, counters of keys go on.
   static void reopen(detail::ScopeNode* node);
+  static std::string node_name(const detail::ScopeNode* node);
+  static Tree params_of(const detail::ScopeRoot* root, const detail::ScopeNode* node);
+  static void set_params(detail::ScopeRoot* root, const detail::ScopeNode* node, Tree params);
 
   detail::ScopeRoot* root_;
   detail::ScopeNode* node_;
@@ -193,9 +226,25 @@ class Shared {
   template <class... Args>
   auto operator()(const Args&... args) const {
     Scope::reopen(node_);
-    Scope scope(root_, node_, &typeid(Module));
+    Scope scope(root_, node_, &detail::dynamic_type(module_));
     return module_(scope, args...);
   }
+
+  /// Another method of the module, under the same parameters: `embed.call(&nn::Embed::attend, x)`.
+  template <class Method, class... Args>
+  auto call(Method method, const Args&... args) const {
+    Scope::reopen(node_);
+    Scope scope(root_, node_, &detail::dynamic_type(module_));
+    return (module_.*method)(scope, args...);
+  }
+
+  /// The name under which the module that shares it knows it.
+  [[nodiscard]] std::string name() const { return Scope::node_name(node_); }
+  /// The submodule's parameters as they are now, by path below it; an empty Tree before the first call of nn::init.
+  [[nodiscard]] Tree params() const { return Scope::params_of(root_, node_); }
+  /// Puts others in their place, which later calls see; nn::init and an apply to which "params" is mutable give them
+  /// back (flax.linen.map_variables).
+  void set_params(Tree params) const { Scope::set_params(root_, node_, std::move(params)); }
 
  private:
   friend class Scope;
@@ -208,8 +257,8 @@ class Shared {
 };
 
 template <class Module>
-Shared<Module> Scope::share(Module module) {
-  detail::ScopeNode* node = reserve_child(reflect::type_name<Module>(), name_of(module));
+Shared<Module> Scope::share(Module module, std::string_view name) {
+  detail::ScopeNode* node = reserve_child(detail::dynamic_name(module), name.empty() ? name_of(module) : name);
   return Shared<Module>(std::move(module), root_, node);
 }
 

@@ -77,6 +77,19 @@ def activations_cases():
         for label, x in (("huge", huge), ("minus_infinity", infinite), ("ties", np.zeros((2, 4), np.float32))):
             name = f"{fn}/{label}"
             yield activation(name, fn, {"axis": -1}, x, lambda s: random_numbers(f"{name}:cotangent", s))
+    for fn, label, shape, args in (
+        ("glu", "default", (3, 4), {}),
+        ("glu", "axis0", (4, 2), {"axis": 0}),
+        ("standardize", "default", (3, 5), {}),
+        ("standardize", "axis0", (4, 2), {"axis": 0}),
+        ("standardize", "epsilon", (2, 4), {"epsilon": 0.5}),
+        ("standardize", "constant", (2, 1), {}),
+        ("normalize", "default", (2, 3), {}),
+    ):
+        name = f"{fn}/{label}"
+        yield activation(
+            name, fn, args, random_numbers(name, shape, span=4.0), lambda s: random_numbers(f"{name}:cotangent", s)
+        )
 
 
 def ones(shape):

@@ -72,6 +72,26 @@ def initializers_cases():
             ("key42", (1, 1)),
         ):
             yield initializer(label, "orthogonal", args, init.orthogonal(**args), key_name, shape)
+    yield from fan_axes_cases()
+
+
+def fan_axes_cases():
+    """variance_scaling with axes of its own; that of Embed among them."""
+    for label, axes, shape in (
+        ("embed", {"in_axis": -2, "out_axis": 0}, (5, 3)),
+        ("transposed", {"in_axis": -1, "out_axis": -2}, (3, 5)),
+        ("two_inputs", {"in_axis": (0, 1), "out_axis": 2}, (2, 3, 4)),
+        ("batch", {"in_axis": 1, "out_axis": 2, "batch_axis": 0}, (2, 3, 4)),
+    ):
+        for mode in ("fan_in", "fan_avg"):
+            args = {"scale": 1.0, "mode": mode, "distribution": "normal"}
+            fn = init.variance_scaling(*args.values(), **axes)
+            case = initializer(f"variance_scaling/axes/{label}/{mode}", "variance_scaling", args, fn, "key0", shape)
+            lists = {name: list(a) if isinstance(a, tuple) else [a] for name, a in axes.items()}
+            yield {**case, "axes": lists}
+    for shape in ((3, 2, 4), (4, 3, 2, 2), (1, 2, 3, 1, 2)):
+        name, fn = "delta_orthogonal", init.delta_orthogonal(1.5)
+        yield initializer(name, name, {"scale": 1.5}, fn, "key42", shape)
 
 
 def derived_keys():
@@ -120,7 +140,7 @@ def init_case(label, model, x_shape, seed, kwargs):
     }
 
 
-def apply_case(label, model, x_shape):
+def apply_case(label, model, x_shape, limit=64):
     """Forward pass in train mode with a dropout key: the masks depend on the derived keys."""
     key, dropout = random.key(0), random.fold_in(random.key(5), 9)
     x = jnp.asarray(random_numbers(label, x_shape))
@@ -133,7 +153,7 @@ def apply_case(label, model, x_shape):
         "seed": 0,
         "rngs": {"dropout": key_words(dropout)},
         "x": array(x),
-        "variables": paths(variables, leaf),
+        "variables": paths(variables, lambda v: leaf(v, limit)),
         "output": array(out),
         "updates": paths(updates),
     }
@@ -166,5 +186,10 @@ def init_params_cases():
     for label, (model, x_shape) in root.items():
         for seed in (0, 1, 7):
             yield init_case(label, model, x_shape, seed, {})
+    wide = {"resnet": (models.ResNet(), (2, 8, 8, 3)), "encoder": (models.Encoder(), (2, 3, 4))}
+    for label, (model, x_shape) in wide.items():
+        for seed in (0, 1):
+            yield init_case(label, model, x_shape, seed, {"train": False})
+        yield apply_case(label, model, x_shape, limit=400)
     for label in ("mlp_batch_norm", "nested", "shared", "shared_statistics", "names", "sequential_inside"):
         yield apply_case(label, *compact[label])

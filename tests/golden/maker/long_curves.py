@@ -18,7 +18,7 @@ EMBEDDED = pathlib.Path(__file__).parents[3] / "src" / "data" / "embedded"
 RUNS = {
     "guide_mlp_adam": (models.MLP(), 8, "adam", {"learning_rate": 0.01}),
     "lenet_fashion_sgd": (models.BNLeNet(), 16, "sgd", {"learning_rate": 0.1}),
-    "resnet_fashion_momentum": (models.ResNet(), 16, "sgd", {"learning_rate": 0.002, "momentum": 0.9}),
+    "resnet_fashion_momentum": (models.FashionResNet(), 16, "sgd", {"learning_rate": 0.002, "momentum": 0.9}),
     "dropout_fashion_sgd": (models.DropoutMLP(), 16, "sgd", {"learning_rate": 0.05}),
 }
 

@@ -1,5 +1,7 @@
 """The models of init_params.json and curves.json. Names are given by Flax where none is written."""
 
+import functools
+
 import flax.linen as nn
 
 
@@ -100,6 +102,60 @@ class SequentialInside(nn.Module):
         return nn.Sequential(layers)(x)
 
 
+class ResNetBlock(nn.Module):
+    features: int
+    strides: tuple = (1, 1)
+
+    @nn.compact
+    def __call__(self, x, train):
+        norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=0.9)
+        y = nn.Conv(self.features, (3, 3), self.strides, use_bias=False)(x)
+        y = nn.relu(norm()(y))
+        y = nn.Conv(self.features, (3, 3), use_bias=False)(y)
+        y = norm(scale_init=nn.initializers.zeros)(y)
+        if x.shape != y.shape:
+            x = nn.Conv(self.features, (1, 1), self.strides, use_bias=False, name="conv_proj")(x)
+            x = norm(name="norm_proj")(x)
+        return nn.relu(x + y)
+
+
+class ResNet(nn.Module):
+    """A residual network in small: a stem, two stages, and the mean over places."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.Conv(4, (3, 3), use_bias=False, name="conv_init")(x)
+        x = nn.BatchNorm(use_running_average=not train, momentum=0.9, name="bn_init")(x)
+        x = nn.max_pool(nn.relu(x), (3, 3), strides=(2, 2), padding="SAME")
+        x = ResNetBlock(4)(x, train)
+        x = ResNetBlock(6, (2, 2))(x, train)
+        return nn.Dense(3)(x.mean(axis=(1, 2)))
+
+
+class EncoderBlock(nn.Module):
+    """Pre-norm attention and a feed-forward part, each with dropout and a residual."""
+
+    @nn.compact
+    def __call__(self, x, train):
+        y = nn.LayerNorm()(x)
+        y = nn.MultiHeadDotProductAttention(num_heads=2, dropout_rate=0.1, deterministic=not train)(y)
+        x = x + nn.Dropout(0.1, deterministic=not train)(y)
+        y = nn.LayerNorm()(x)
+        y = nn.gelu(nn.Dense(8)(y))
+        y = nn.Dropout(0.1, deterministic=not train)(y)
+        return x + nn.Dense(x.shape[-1])(y)
+
+
+class Encoder(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        position = self.param("position", nn.initializers.normal(0.02), (1, *x.shape[1:]))
+        x = x + position
+        for _ in range(2):
+            x = EncoderBlock()(x, train)
+        return nn.Dense(2, name="head")(nn.LayerNorm(name="final")(x))
+
+
 class KeyAt(nn.Module):
     """The count-th key of a stream, drawn in the scope with the given names."""
 
@@ -133,7 +189,7 @@ class ResidualBlock(nn.Module):
         return nn.relu(x + y)
 
 
-class ResNet(nn.Module):
+class FashionResNet(nn.Module):
     """A small residual network (He et al. 2016)."""
 
     @nn.compact
