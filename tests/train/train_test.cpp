@@ -57,10 +57,9 @@ TEST_CASE("apply_gradients moves the parameters and counts the step") {
   CHECK(state.step.item<int>() == 0);
   CHECK(identical(state.params, params));
   CHECK(error_of<StructureError>([&] { return state.apply_gradients({{"bias", Array{2.0}}}); }) ==
-        "[Tree] The trees differ in structure.\n"
-        "  at: the root\n"
-        "  got: keys bias, kernel\n"
-        "  expected: keys bias");
+        "[GradientTransformation] The updates do not have the structure of the parameters.\n"
+        "  got: kernel: only in the second\n"
+        "  hint: the first are the updates, the second the parameters");
 }
 
 TEST_CASE("replace changes what it names") {
