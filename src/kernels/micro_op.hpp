@@ -4,11 +4,12 @@
 #include <cstdint>
 
 // The functions of kernels/scalar_functions.hpp, by number of operands.
-#define LINSEED_UNARY_FUNCTIONS(X)                                                                                    \
-  X(Neg)                                                                                                              \
-  X(Sign)                                                                                                             \
-  X(Abs)                                                                                                              \
-  X(Exp) X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(ErfInv) X(Floor) \
+#define LINSEED_UNARY_FUNCTIONS(X)                                                                                     \
+  X(Neg)                                                                                                               \
+  X(Sign)                                                                                                              \
+  X(Abs)                                                                                                               \
+  X(Exp)                                                                                                               \
+  X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) \
       X(Ceil) X(Round) X(IsFinite) X(LogicalNot)
 #define LINSEED_BINARY_FUNCTIONS(X) \
   X(Add)                            \

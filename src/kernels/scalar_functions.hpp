@@ -259,6 +259,13 @@ struct Erf {
     return special::erf(x);
   }
 };
+struct Erfc {  // in double: where it is small, no formula in float32 keeps its digits
+  static constexpr Domain domain = Domain::floating;
+  template <class T>
+  T operator()(T x) const noexcept {
+    return static_cast<T>(std::erfc(static_cast<double>(x)));
+  }
+};
 struct ErfInv {
   static constexpr Domain domain = Domain::floating;
   template <class T>

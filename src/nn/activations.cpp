@@ -30,7 +30,7 @@ Array selu(const Array& x) { return 1.0507009873554804934193349852946 * elu(x, 1
 
 Array gelu(const Array& x, bool approximate) {
   if (approximate) return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * (x * x * x))));
-  return 0.5 * x * (1 + erf(x * 0.7071067811865476));
+  return 0.5 * x * erfc(x * -0.7071067811865476);
 }
 
 Array glu(const Array& x, int axis) {

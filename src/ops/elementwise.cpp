@@ -110,6 +110,9 @@ Gradients relu_gradient(const Application& a, const Array& g) { return {where(a.
 Gradients erf_gradient(const Application& a, const Array& g) {
   return {g * (1.1283791670955126 * exp(-square(a.inputs[0])))};  // 2 / sqrt(pi)
 }
+Gradients erfc_gradient(const Application& a, const Array& g) {
+  return {g * (-1.1283791670955126 * exp(-square(a.inputs[0])))};
+}
 Gradients erf_inv_gradient(const Application& a, const Array& g) {
   return {g * (0.8862269254527580 * exp(square(a.output)))};  // sqrt(pi) / 2
 }
@@ -178,6 +181,7 @@ LINSEED_FLOATING_UNARY(cos, cos_gradient, Cos);
 LINSEED_FLOATING_UNARY(tanh, tanh_gradient, Tanh);
 LINSEED_FLOATING_UNARY(sigmoid, sigmoid_gradient, Sigmoid);
 LINSEED_FLOATING_UNARY(erf, erf_gradient, Erf);
+LINSEED_FLOATING_UNARY(erfc, erfc_gradient, Erfc);
 LINSEED_FLOATING_UNARY(erf_inv, erf_inv_gradient, ErfInv);
 LINSEED_FLOATING_UNARY(floor, not_differentiable, Floor);
 LINSEED_FLOATING_UNARY(ceil, not_differentiable, Ceil);
@@ -192,11 +196,11 @@ constexpr Op stop_gradient{"stop_gradient", unary_rule, not_differentiable,
 
 Family elementwise_family() {
   static constexpr const Op* all[] = {
-      &add,   &sub,       &mul,   &div,        &pow,         &mod,          &maximum,     &minimum,
-      &equal, &not_equal, &less,  &less_equal, &logical_and, &logical_or,   &logical_not, &is_finite,
-      &neg,   &sign,      &abs,   &relu,       &exp,         &expm1,        &log,         &log1p,
-      &sqrt,  &rsqrt,     &sin,   &cos,        &tanh,        &sigmoid,      &erf,         &erf_inv,
-      &floor, &ceil,      &round, &select,     &cast,        &stop_gradient};
+      &add,   &sub,       &mul,  &div,        &pow,         &mod,        &maximum,      &minimum,
+      &equal, &not_equal, &less, &less_equal, &logical_and, &logical_or, &logical_not,  &is_finite,
+      &neg,   &sign,      &abs,  &relu,       &exp,         &expm1,      &log,          &log1p,
+      &sqrt,  &rsqrt,     &sin,  &cos,        &tanh,        &sigmoid,    &erf,          &erf_inv,
+      &erfc,  &floor,     &ceil, &round,      &select,      &cast,       &stop_gradient};
   return all;
 }
 
@@ -303,6 +307,7 @@ Array cos(const ArrayLike& x) { return apply_op(ops::cos, {ops::floating(x)}); }
 Array tanh(const ArrayLike& x) { return apply_op(ops::tanh, {ops::floating(x)}); }
 Array sigmoid(const ArrayLike& x) { return apply_op(ops::sigmoid, {ops::floating(x)}); }
 Array erf(const ArrayLike& x) { return apply_op(ops::erf, {ops::floating(x)}); }
+Array erfc(const ArrayLike& x) { return apply_op(ops::erfc, {ops::floating(x)}); }
 Array erf_inv(const ArrayLike& x) { return apply_op(ops::erf_inv, {ops::floating(x)}); }
 Array floor(const ArrayLike& x) { return apply_op(ops::floor, {ops::floating(x)}); }
 Array ceil(const ArrayLike& x) { return apply_op(ops::ceil, {ops::floating(x)}); }

@@ -84,17 +84,11 @@ Gradients max_pool_gradient(const Application& a, const Array& g) {
 }
 Gradients max_pool_grad_gradient(const Application& a, const Array& c) {
   return ops::gradients(
-      a, [] { return Array{}; },
-      [&] {
-        return apply_op(ops::max_pool_gather, {a.inputs[0], c}, a.attributes);
-      });
+      a, [] { return Array{}; }, [&] { return apply_op(ops::max_pool_gather, {a.inputs[0], c}, a.attributes); });
 }
 Gradients max_pool_gather_gradient(const Application& a, const Array& g) {
   return ops::gradients(
-      a, [] { return Array{}; },
-      [&] {
-        return apply_op(ops::max_pool_grad, {a.inputs[0], g}, a.attributes);
-      });
+      a, [] { return Array{}; }, [&] { return apply_op(ops::max_pool_grad, {a.inputs[0], g}, a.attributes); });
 }
 Gradients window_sum_gradient(const Application& a, const Array& g) {
   return {apply_op(ops::window_sum_transpose, {g}, a.attributes)};

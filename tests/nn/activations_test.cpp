@@ -35,6 +35,11 @@ TEST_CASE("activations keep NaN, and refuse what does not fit") {
   CHECK(error_of<ValueError>([] { return nn::celu(ones({2}), 0.0); }) == "[celu] alpha must not be 0.\n  got: 0");
 }
 
+TEST_CASE("the exact gelu keeps its digits far from zero") {
+  // x / 2 * erfc(-x / sqrt(2)) at -5, in double; rounding the argument alone costs 25 half units.
+  CHECK(std::abs(nn::gelu(Array{-5.0}, false).item<double>() / -1.4332578593959731e-06 - 1) < 3e-6);
+}
+
 TEST_CASE("PReLU's slope is a scalar of its own dtype; the output has the input's") {
   const Tree variables =
       nn::init(nn::PReLU{.param_dtype = float64, .negative_slope_init = 0.5}, random::key(0), ones({2}));

@@ -92,6 +92,18 @@ TEST_CASE("Models are equal when their modules are") {
   CHECK(first == nn::Model(nn::Sequential{{nn::Dense{.features = 3}, nn::relu}}));
   CHECK(!(first == nn::Model(nn::Sequential{{nn::Dense{.features = 3}, nn::tanh}})));
   CHECK(nn::Model(function) == nn::Model(function));
+  const auto rnn = [](int features, nn::Model gate) {
+    return nn::Model(nn::RNN{.cell = nn::GRUCell{.features = features, .gate_fn = std::move(gate)}, .reverse = true});
+  };
+  CHECK(rnn(3, nn::sigmoid) == rnn(3, nn::sigmoid));
+  CHECK(!(rnn(3, nn::sigmoid) == rnn(4, nn::sigmoid)));
+  CHECK(!(rnn(3, nn::sigmoid) == rnn(3, nn::hard_sigmoid)));
+  const auto attention = [](double rate) {
+    return nn::Model(nn::MultiHeadDotProductAttention{.num_heads = 2, .dropout_rate = rate});
+  };
+  CHECK(attention(0.5) == attention(0.5));
+  CHECK(!(attention(0.5) == attention(0.25)));
+  CHECK(nn::Model(nn::BatchNorm{.axis_index_groups = {{0}}}) == nn::Model(nn::BatchNorm{.axis_index_groups = {{0}}}));
   const int captured = 3;
   const auto lambda = [captured](nn::Scope&, const Array& x) { return x * captured; };
   const nn::Model made = lambda;

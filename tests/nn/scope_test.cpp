@@ -117,6 +117,63 @@ TEST_CASE("share names a module once and calls it often") {
   CHECK(grads.at("Dense_0/kernel").array().item<float>() == 12.0F);
 }
 
+TEST_CASE("share takes a name, and a Model for the module that it holds") {
+  const auto module = [](nn::Scope& scope, const Array& x) {
+    const auto first = scope.share(nn::Dense{.features = 3, .name = "ignored"}, "given");
+    const auto second = scope.share(nn::Model(nn::Dense{.features = 3}));
+    const auto third = scope.share(nn::Model(nn::Dense{.features = 3, .name = "own"}));
+    CHECK(first.name() == "given");
+    CHECK(second.name() == "Dense_0");
+    CHECK(third.name() == "own");
+    return first(second(second(third(x))));
+  };
+  CHECK(nn::init(module, random::key(0), x23)["params"].keys() == std::vector<std::string>{"Dense_0", "given", "own"});
+}
+
+TEST_CASE("a shared module can be called by another method, and with other parameters") {
+  const auto tied = [](nn::Scope& scope, const Array& ids) {
+    const auto embed = scope.share(nn::Embed{.num_embeddings = 4, .features = 2});
+    return embed.call(&nn::Embed::attend, embed(ids));
+  };
+  const Array ids{0, 3};
+  const Tree variables = nn::init(tied, random::key(0), ids);
+  CHECK(tree::shapes(variables) == "{'params': {'Embed_0': {'embedding': (4, 2)}}}");
+  CHECK(nn::apply(tied, variables, ids).shape() == Shape{2, 4});
+
+  const auto doubled = [](nn::Scope& scope, const Array& x) {
+    const auto layer = scope.share(nn::Dense{.features = 1, .use_bias = false});
+    const Array before = layer(x);
+    layer.set_params(tree::map([](const Array& w) { return 2.0 * w; }, layer.params()));
+    return layer(x) - before;
+  };
+  const Tree one = {{"params", Tree{{"Dense_0", Tree{{"kernel", Array{{1.0}}}}}}}};
+  CHECK(identical(nn::apply(doubled, one, Array{{3.0}}), Array{{3.0}}));
+  // Who asks for the parameters gets those that were put in place.
+  const auto [y, updates] = nn::apply(doubled, one, nn::mutable_({"params"}), Array{{3.0}});
+  CHECK(updates.at("params/Dense_0/kernel").array().item<float>() == 2.0F);
+  const auto untouched = [](nn::Scope& scope, const Array& x) {
+    CHECK(scope.share(nn::Dense{.features = 1}).params().empty());
+    return x;
+  };
+  CHECK(nn::init(untouched, random::key(0), x23).empty());
+}
+
+TEST_CASE("the name of a variable is one key, whatever it holds") {
+  const auto module = [](nn::Scope& scope, const Array& x) {
+    const Array a = scope.param("a", nn::initializers::ones(), {});
+    const Array b = scope.param("a/b", nn::initializers::zeros(), {});
+    const nn::Variable count = scope.variable("state", "a/count", [] { return Array(0); });
+    CHECK(scope.has_variable("state", "a/count"));
+    count.set(count.value() + 1);
+    return x * a + b;
+  };
+  const Tree variables = nn::init(module, random::key(0), x23);
+  CHECK(variables["params"].keys() == std::vector<std::string>{"a", "a/b"});
+  const auto [y, updates] = nn::apply(module, variables, nn::mutable_({"state"}), x23);
+  CHECK(updates["state"]["a/count"].array().item<int>() == 2);
+  CHECK(identical(y, x23));
+}
+
 TEST_CASE("names clash loudly") {
   const auto clash = [](auto&& body) {
     return error_of<nn::NameInUseError>([&] { return nn::init(body, random::key(0), x23); });

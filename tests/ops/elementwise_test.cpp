@@ -280,6 +280,9 @@ TEST_CASE("functions of one element, at special places") {
   expect(tanh(Array{0.0, inf, -inf, NaN}), Array{0.0, 1.0, -1.0, NaN});
   expect(sigmoid(Array{0.0, inf, -inf, 200.0, -200.0, NaN}), Array{0.5, 1.0, 0.0, 1.0, 0.0, NaN});
   expect(erf(Array{0.0, inf, -inf, NaN}), Array{0.0, 1.0, -1.0, NaN});
+  expect(erfc(Array{0.0, inf, -inf, NaN}), Array{1.0, 0.0, 2.0, NaN});
+  // erfc(5) = 1.5374597944280349e-12, of which 1 - erf(5) leaves nothing in float32.
+  CHECK(std::abs(erfc(Array(5.0)).item<double>() / 1.5374597944280349e-12 - 1) < 1e-7);
   expect(erf_inv(Array{0.0, 1.0, -1.0, 1.5}), Array{0.0, inf, -inf, NaN});
   expect(floor(Array{-1.5, 2.5, inf}), Array{-2.0, 2.0, inf});
   expect(ceil(Array{-1.5, 2.5, NaN}), Array{-1.0, 3.0, NaN});
@@ -304,6 +307,7 @@ TEST_CASE("functions of one element, in double") {
   both(tanh(half), 0.46211715726000973);
   both(sigmoid(half), 0.6224593312018546);
   both(erf(half), 0.5204998778130465);
+  both(erfc(half), 0.4795001221869535);
   both(erf_inv(half), 0.4769362762044699);
 }
 

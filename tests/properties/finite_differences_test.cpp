@@ -161,7 +161,8 @@ void add_elementwise(std::vector<Case>& cases) {
         Unary{"exp", &linseed::exp}, Unary{"expm1", &linseed::expm1}, Unary{"log", &linseed::log, 0.5, 3},
         Unary{"log1p", &linseed::log1p, -0.5, 2}, Unary{"sqrt", &linseed::sqrt, 0.5, 3}, Unary{"rsqrt", &rsqrt, 0.5, 3},
         Unary{"sin", &linseed::sin}, Unary{"cos", &linseed::cos}, Unary{"tanh", &linseed::tanh},
-        Unary{"sigmoid", &sigmoid}, Unary{"erf", &linseed::erf}, Unary{"erf_inv", &erf_inv, -0.8, 0.8}}) {
+        Unary{"sigmoid", &sigmoid}, Unary{"erf", &linseed::erf}, Unary{"erfc", &linseed::erfc},
+        Unary{"erf_inv", &erf_inv, -0.8, 0.8}}) {
     for (const Shape& shape : single_shapes) {
       cases.push_back(
           {unary.op, {shape}, [f = unary.function](const Arrays& x) { return f(x[0]); }, unary.low, unary.high});

@@ -34,7 +34,7 @@ using linseed::tanh;
 [[nodiscard]] Array celu(const Array& x, double alpha = 1.0);
 /// 1.0507... * elu(x, 1.6732...) (Klambauer et al. 2017)
 [[nodiscard]] Array selu(const Array& x);
-/// Gaussian error linear unit (Hendrycks and Gimpel 2016), by tanh or, with `approximate` off, by erf.
+/// Gaussian error linear unit (Hendrycks and Gimpel 2016), by tanh or, with `approximate` off, by erfc.
 [[nodiscard]] Array gelu(const Array& x, bool approximate = true);
 /// a * sigmoid(b), for the halves a and b of x along `axis` (Dauphin et al. 2017). Throws ShapeError when there are
 /// none.

@@ -56,6 +56,8 @@ namespace linseed {
 /// max(x, 0); gradient 0 at 0; NaN stays NaN.
 [[nodiscard]] Array relu(const ArrayLike& x);
 [[nodiscard]] Array erf(const ArrayLike& x);
+/// 1 - erf(x), to full precision also where it is small.
+[[nodiscard]] Array erfc(const ArrayLike& x);
 /// Inverse of erf on (-1, 1); infinite at the ends. float32 follows XLA's polynomial, whose bits `random::normal` has.
 [[nodiscard]] Array erf_inv(const ArrayLike& x);
 [[nodiscard]] Array floor(const ArrayLike& x);
