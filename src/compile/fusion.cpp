@@ -145,8 +145,9 @@ class Fusion {
     for (const int operand : self.operands) readers_[static_cast<std::size_t>(root(operand))].push_back(index);
   }
 
-  /// Groups that share a linear operand with the node, those that compute one first.
+  /// Groups that share a linear operand with the node: those that compute one, then those that have read one lately.
   std::vector<int> candidates(const Node& self) {
+    constexpr std::size_t most_readers = 8;
     std::vector<int> result;
     const auto offer = [&](int value) {
       const int candidate = group_of_[static_cast<std::size_t>(value)];
@@ -162,7 +163,9 @@ class Fusion {
     }
     for (std::size_t i = 0; i < self.operands.size(); ++i) {
       if (!linear(i)) continue;
-      for (const int reader : readers_[static_cast<std::size_t>(root(self.operands[i]))]) offer(reader);
+      const auto& readers = readers_[static_cast<std::size_t>(root(self.operands[i]))];
+      const std::size_t recent = std::min(readers.size(), most_readers);
+      for (std::size_t k = readers.size() - recent; k < readers.size(); ++k) offer(readers[k]);
     }
     return result;
   }

@@ -107,8 +107,8 @@ void check(const json& entry, const Module& module) {
   for (std::size_t i = 0; i < inputs_grad.size(); ++i) support::check_near(floats_grad[i], inputs_grad[i], 1e-5, noise);
 
   const auto [jit_params_grad, jit_floats_grad] = jit(gradients)(params, floats);
-  CHECK(tree::difference(jit_params_grad, params_grad).value_or("") == "");
-  for (std::size_t i = 0; i < floats_grad.size(); ++i) CHECK(identical(jit_floats_grad[i], floats_grad[i]));
+  if (!params.empty()) check_near(jit_params_grad, params_grad, 1e-5, noise);
+  for (std::size_t i = 0; i < floats_grad.size(); ++i) check_near(jit_floats_grad[i], floats_grad[i], 1e-5, noise);
 
   nn::Rngs init_keys = keys;
   init_keys.streams = init_keys.streams.set("params", random::key(0));
