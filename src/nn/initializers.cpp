@@ -16,6 +16,10 @@
 
 namespace linseed::nn {
 
+Initializer::Initializer(const Initializer&) noexcept = default;
+Initializer& Initializer::operator=(const Initializer&) noexcept = default;
+Initializer::~Initializer() = default;
+
 Initializer::Initializer(std::string description, Function function)
     : state_(std::make_shared<const State>(State{std::move(description), std::move(function)})) {}
 

@@ -42,6 +42,11 @@ std::string count_text(std::size_t fewest, std::size_t most) {
 
 }  // namespace detail
 
+Model::Model(const Model& other) noexcept = default;
+Model& Model::operator=(const Model& other) noexcept = default;
+Model& Model::operator=(Model&& other) noexcept = default;
+Model::~Model() = default;
+
 Array Model::call(Scope& scope, std::span<const std::any> arguments) const {
   if (!held_) throw ValueError("Model", "An empty Model was called.", {.hint = "give TrainState::create a module"});
   return held_->call(scope, arguments);

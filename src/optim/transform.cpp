@@ -64,6 +64,11 @@ GradientTransformation chain_of(Description description, std::string_view op,
 
 }  // namespace
 
+GradientTransformation::GradientTransformation(const GradientTransformation& other) noexcept = default;
+GradientTransformation& GradientTransformation::operator=(const GradientTransformation& other) noexcept = default;
+GradientTransformation& GradientTransformation::operator=(GradientTransformation&& other) noexcept = default;
+GradientTransformation::~GradientTransformation() = default;
+
 GradientTransformation::GradientTransformation(Description description, Init init, Update update)
     : parts_(std::make_shared<const Parts>(Parts{std::move(description), std::move(init), std::move(update)})) {}
 

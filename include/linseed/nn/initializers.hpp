@@ -38,8 +38,9 @@ class Initializer {
       : Initializer(std::string(), Function(std::forward<F>(function))) {}
 
   // Never empty: moving copies.
-  Initializer(const Initializer&) = default;
-  Initializer& operator=(const Initializer&) = default;
+  Initializer(const Initializer&) noexcept;
+  Initializer& operator=(const Initializer&) noexcept;
+  ~Initializer();
 
   /// An initializer equal to every other of the same description, which must therefore say all that decides its values:
   /// "shifted_normal(0.5)".

@@ -94,7 +94,12 @@ inline constexpr bool is_module =
 /// copies.
 class Model {
  public:
-  Model() = default;
+  Model() noexcept = default;
+  Model(const Model& other) noexcept;
+  Model(Model&& other) noexcept = default;
+  Model& operator=(const Model& other) noexcept;
+  Model& operator=(Model&& other) noexcept;
+  ~Model();
   template <class M>
     requires(!std::is_same_v<std::remove_cvref_t<M>, Model> &&
              (detail::is_module<std::decay_t<M>> || detail::is_function_of_array<std::decay_t<M>>))

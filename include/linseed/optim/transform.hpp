@@ -25,7 +25,12 @@ class GradientTransformation {
   using Init = std::function<Tree(const Tree& params)>;
   using Update = std::function<std::pair<Tree, Tree>(const Tree& updates, const Tree& state, const Tree& params)>;
 
-  GradientTransformation() = default;
+  GradientTransformation() noexcept = default;
+  GradientTransformation(const GradientTransformation& other) noexcept;
+  GradientTransformation(GradientTransformation&& other) noexcept = default;
+  GradientTransformation& operator=(const GradientTransformation& other) noexcept;
+  GradientTransformation& operator=(GradientTransformation&& other) noexcept;
+  ~GradientTransformation();
   GradientTransformation(Init init, Update update)
       : GradientTransformation(Description::unique("custom"), std::move(init), std::move(update)) {}
   /// One equal to every other of the same description, which must therefore say all that decides what it does.
