@@ -1,8 +1,6 @@
 #include "compile/passes.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <functional>
 #include <map>
 #include <optional>
 

@@ -169,6 +169,11 @@ void Plan::place_values(const Schedule& schedule) {
 
 void Plan::find_takeovers() {
   const auto& nodes = program().nodes;
+  const auto same_buffer = [&](int a, int b) {  // would hold either value
+    const Abstract& left = nodes[static_cast<std::size_t>(a)].result;
+    const Abstract& right = nodes[static_cast<std::size_t>(b)].result;
+    return left.dtype == right.dtype && bytes_of(left) == bytes_of(right);
+  };
   takeover_.assign(computed_.size(), -1);
   std::vector<int> last_read(program().inputs.size(), -1);
   std::vector<char> available(program().inputs.size(), 1);
@@ -190,13 +195,7 @@ void Plan::find_takeovers() {
       int best = -1;
       for (std::size_t i = 0; i < available.size(); ++i) {
         const int value = program().inputs[i];
-        if (!available[i] || last_read[i] > static_cast<int>(s)) continue;
-        if (nodes[static_cast<std::size_t>(value)].result !=
-                Abstract{nodes[static_cast<std::size_t>(value)].result.shape,
-                         nodes[static_cast<std::size_t>(result)].result.dtype} ||
-            bytes_of(nodes[static_cast<std::size_t>(value)].result) !=
-                bytes_of(nodes[static_cast<std::size_t>(result)].result))
-          continue;
+        if (!available[i] || last_read[i] > static_cast<int>(s) || !same_buffer(value, result)) continue;
         if (last_read[i] == static_cast<int>(s) && !can_write_over(steps_[s], value, result)) continue;
         if (best < 0 || last_read[i] > last_read[static_cast<std::size_t>(best)]) best = static_cast<int>(i);
       }

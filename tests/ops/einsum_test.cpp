@@ -36,15 +36,19 @@ Array by_definition(const std::vector<std::string>& terms, const std::string& re
   for (std::size_t i = 0; i < terms.size(); ++i) {
     for (std::size_t axis = 0; axis < terms[i].size(); ++axis) {
       std::int64_t& extent = extents.try_emplace(terms[i][axis], 1).first->second;
-      extent = std::max(extent, operands[i].shape()[axis]);
+      if (const std::int64_t own = operands[i].shape()[axis]; own != 1) extent = own;
     }
   }
   Shape shape;
   for (const char letter : result) shape.push_back(extents.at(letter));
   std::vector<double> sums(static_cast<std::size_t>(shape.elements()), 0.0);
   std::map<char, std::int64_t> index;
-  for (const auto& [letter, extent] : extents) index[letter] = 0;
-  for (bool more = true; more;) {
+  bool more = true;  // there is an index to go on with: none at all when an extent is 0
+  for (const auto& [letter, extent] : extents) {
+    index[letter] = 0;
+    more = more && extent > 0;
+  }
+  while (more) {
     double product = 1.0;
     for (std::size_t i = 0; i < terms.size(); ++i) product *= element(operands[i], terms[i], index);
     std::int64_t offset = 0;
