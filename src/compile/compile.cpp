@@ -24,7 +24,8 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 
 std::vector<std::string_view> pass_names() {
   std::vector<std::string_view> names;
-  for (const Pass& pass : passes()) names.push_back(pass.name);
+  for (const Pass& pass : simplifications()) names.push_back(pass.name);
+  names.push_back(layout_pass().name);
   names.push_back(fusion);
   names.push_back(rematerialization);
   return names;
@@ -42,16 +43,21 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   };
 
   std::vector<Compiled::Report> reports;
-  constexpr int rounds = 2;  // what one pass simplifies lets another find more
-  for (int round = 0; round < rounds; ++round) {
-    for (const Pass& pass : passes()) {
-      if (!enabled(pass.name)) continue;
-      const auto start = std::chrono::steady_clock::now();
-      const std::size_t before = program.size();
-      program = pass.run(program);
-      reports.push_back({pass.name, before, program.size(), milliseconds_since(start)});
-    }
-  }
+  const auto run = [&](const Pass& pass) {
+    if (!enabled(pass.name)) return;
+    const auto start = std::chrono::steady_clock::now();
+    const std::size_t before = program.size();
+    program = pass.run(program);
+    reports.push_back({pass.name, before, program.size(), milliseconds_since(start)});
+  };
+  const auto simplify = [&] {
+    for (const Pass& pass : simplifications()) run(pass);
+  };
+  simplify();
+  simplify();
+  const auto* before = &program.data();
+  run(layout_pass());
+  if (&program.data() != before) simplify();
   const auto start = std::chrono::steady_clock::now();
   const std::size_t nodes = program.size();
   Plan plan(std::move(program), {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization)});

@@ -11,6 +11,8 @@
 #include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
 
+#include "compile/layout.hpp"
+#include "compile/rewriter.hpp"
 #include "core/array_node.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linalg.hpp"
@@ -24,51 +26,6 @@ namespace {
 
 using detail::ArrayNode;
 using detail::ProgramData;
-using Node = ProgramData::Node;
-
-/// Builds a program anew. Values of the new program are Arrays of its trace, constants are concrete: what a rule
-/// computes with them is recorded, or computed at once.
-class Rewriter {
- public:
-  explicit Rewriter(const ProgramData& old) : old_(old), values_(old.nodes.size()) {}
-
-  /// The new value of an old node.
-  [[nodiscard]] const Array& value(int node) const { return values_[static_cast<std::size_t>(node)]; }
-  [[nodiscard]] std::vector<Array> operands(const Node& node) const {
-    std::vector<Array> result;
-    for (const int operand : node.operands) result.push_back(value(operand));
-    return result;
-  }
-  [[nodiscard]] Array record(const Node& node, std::span<const Array> operands) {
-    return trace_->record(*node.op, operands, node.attributes);
-  }
-
-  /// Gives every node to `rule`, in order, which returns its new value; then the program of the outputs. Constants go
-  /// through `constant`.
-  template <class Rule>
-  Program run(const Rule& rule) {
-    return run(rule, [](const Array& constant) { return constant; });
-  }
-  template <class Rule, class Constant>
-  Program run(const Rule& rule, const Constant& constant) {
-    for (std::size_t i = 0; i < old_.nodes.size(); ++i) {
-      const Node& node = old_.nodes[i];
-      if (node.op != nullptr) {
-        values_[i] = rule(static_cast<int>(i), node);
-      } else {
-        values_[i] = node.constant.defined() ? constant(node.constant) : trace_->add_input(node.result);
-      }
-    }
-    std::vector<Array> outputs;
-    for (const int output : old_.outputs) outputs.push_back(value(output));
-    return trace_->finish(outputs);
-  }
-
- private:
-  const ProgramData& old_;
-  std::shared_ptr<ProgramTrace> trace_ = std::make_shared<ProgramTrace>();
-  std::vector<Array> values_;
-};
 
 // ---- dead code ----
 
@@ -249,7 +206,7 @@ Program algebra(const Program& program) {
 
 }  // namespace
 
-std::span<const Pass> passes() noexcept {
+std::span<const Pass> simplifications() noexcept {
   static constexpr Pass all[] = {
       {"constant_folding", "computes what depends on constants alone", constant_folding},
       {"algebra", "drops operations that change nothing, and takes constant factors out of sums", algebra},
@@ -257,6 +214,11 @@ std::span<const Pass> passes() noexcept {
       {"dead_code", "drops what no output needs", dead_code},
   };
   return all;
+}
+
+const Pass& layout_pass() noexcept {
+  static constexpr Pass pass{"layout", "puts samples side by side where channels are few", layout};
+  return pass;
 }
 
 }  // namespace linseed::compile

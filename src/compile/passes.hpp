@@ -7,7 +7,7 @@
 
 namespace linseed::compile {
 
-/// A step from a program to one that computes the same with less work. Passes run in the order of `passes()`; each may
+/// A step from a program to one that computes the same with less work. Passes run in a fixed order; each may
 /// be left out, which changes speed and, within rounding, nothing else.
 struct Pass {
   std::string_view name;
@@ -15,7 +15,9 @@ struct Pass {
   Program (*run)(const Program&);
 };
 
-/// constant_folding, algebra, common_subexpressions, dead_code.
-std::span<const Pass> passes() noexcept;
+/// constant_folding, algebra, common_subexpressions, dead_code: what one simplifies lets another find more.
+std::span<const Pass> simplifications() noexcept;
+/// layout: runs once, on a program that is simple.
+const Pass& layout_pass() noexcept;
 
 }  // namespace linseed::compile

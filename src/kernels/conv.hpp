@@ -5,18 +5,41 @@
 namespace linseed::kernels {
 
 // Operands in order: conv (x, kernel); conv_input_grad (cotangent, kernel); conv_kernel_grad (x, cotangent). All three
-// carry the attr::Conv of the convolution itself. float32 or float64.
+// carry the attr::Conv of the convolution itself. float32 or float64. Those in lanes take and give inputs and outputs
+// whose samples lie side by side: see in_lanes().
+
+/// Samples that lie side by side in lanes.
+constexpr std::int64_t lanes = 16;
+
+/// [N, ..., C] with 16 samples side by side: [N / 16, ..., C * 16], where element (n, ..., c) is at (n / 16, ..., c *
+/// 16 + n % 16). N must be a multiple of 16; [N] becomes [N / 16, 16].
+inline Shape in_lanes(const Shape& shape) {
+  Shape result = shape;
+  if (result.size() == 1) result.push_back(1);
+  result[0] /= lanes;
+  result.back() *= lanes;
+  return result;
+}
 
 namespace reference {
 void conv(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_kernel_grad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_input_grad_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 }  // namespace reference
 
 namespace cpu {
+/// Whether the convolution with output [N, ...] `y`, or its input's gradient, is better computed in lanes.
+bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
+
 void conv(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_kernel_grad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_input_grad_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 }  // namespace cpu
 
 }  // namespace linseed::kernels

@@ -195,46 +195,57 @@ DType checked(std::string_view op, std::span<const Abstract> inputs, const Shape
   return inputs[0].dtype;
 }
 
+/// Of one of the convolutions' arrays: as it is, or in lanes.
+using Layout = Shape (*)(const Shape&);
+Shape ordinary(const Shape& shape) { return shape; }
+
+Shape in_lanes(const Shape& shape) {
+  if (shape[0] % kernels::lanes == 0) return kernels::in_lanes(shape);
+  throw ShapeError("conv_in_lanes", "The samples do not fill whole lanes.",
+                   {.got = to_string(shape), .expected = fmt::format("a multiple of {} samples", kernels::lanes)});
+}
+
+template <Layout layout>
 Abstract conv_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
   const auto& conv = std::get<attr::Conv>(attributes);
-  const DType dtype = checked("conv", inputs, conv.input_shape, conv.kernel_shape);
-  return {conv_shape(conv), dtype};
+  const DType dtype = checked("conv", inputs, layout(conv.input_shape), conv.kernel_shape);
+  return {layout(conv_shape(conv)), dtype};
 }
+template <Layout layout>
 Abstract input_grad_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
   const auto& conv = std::get<attr::Conv>(attributes);
-  const DType dtype = checked("conv_input_grad", inputs, conv_shape(conv), conv.kernel_shape);
-  return {conv.input_shape, dtype};
+  const DType dtype = checked("conv_input_grad", inputs, layout(conv_shape(conv)), conv.kernel_shape);
+  return {layout(conv.input_shape), dtype};
 }
+template <Layout layout>
 Abstract kernel_grad_rule(std::span<const Abstract> inputs, const Attributes& attributes) {
   const auto& conv = std::get<attr::Conv>(attributes);
-  const DType dtype = checked("conv_kernel_grad", inputs, conv.input_shape, conv_shape(conv));
+  const DType dtype = checked("conv_kernel_grad", inputs, layout(conv.input_shape), layout(conv_shape(conv)));
   return {conv.kernel_shape, dtype};
 }
 
 // The three ops are one trilinear form of (input, kernel, cotangent), each free in another argument: the gradient in an
 // operand is the op that is free in that operand.
-Array free_output(const Application& a, const Array& x, const Array& kernel) {
-  return apply_op(ops::conv, {x, kernel}, a.attributes);
-}
-Array free_input(const Application& a, const Array& cotangent, const Array& kernel) {
-  return apply_op(ops::conv_input_grad, {cotangent, kernel}, a.attributes);
-}
-Array free_kernel(const Application& a, const Array& x, const Array& cotangent) {
-  return apply_op(ops::conv_kernel_grad, {x, cotangent}, a.attributes);
-}
-
-std::vector<Array> conv_gradient(const Application& a, const Array& g) {
-  return ops::gradients(
-      a, [&] { return free_input(a, g, a.inputs[1]); }, [&] { return free_kernel(a, a.inputs[0], g); });
-}
-std::vector<Array> input_grad_gradient(const Application& a, const Array& x) {
-  return ops::gradients(
-      a, [&] { return free_output(a, x, a.inputs[1]); }, [&] { return free_kernel(a, x, a.inputs[0]); });
-}
-std::vector<Array> kernel_grad_gradient(const Application& a, const Array& kernel) {
-  return ops::gradients(
-      a, [&] { return free_input(a, a.inputs[1], kernel); }, [&] { return free_output(a, a.inputs[0], kernel); });
-}
+template <const Op& output, const Op& input, const Op& kernel>
+struct Trilinear {
+  static Array apply(const Op& op, const Application& a, const Array& x, const Array& y) {
+    return apply_op(op, {x, y}, a.attributes);
+  }
+  static std::vector<Array> of_output(const Application& a, const Array& g) {
+    return ops::gradients(
+        a, [&] { return apply(input, a, g, a.inputs[1]); }, [&] { return apply(kernel, a, a.inputs[0], g); });
+  }
+  static std::vector<Array> of_input(const Application& a, const Array& g) {
+    return ops::gradients(
+        a, [&] { return apply(output, a, g, a.inputs[1]); }, [&] { return apply(kernel, a, g, a.inputs[0]); });
+  }
+  static std::vector<Array> of_kernel(const Application& a, const Array& g) {
+    return ops::gradients(
+        a, [&] { return apply(input, a, a.inputs[1], g); }, [&] { return apply(output, a, a.inputs[0], g); });
+  }
+};
+using Ordinary = Trilinear<ops::conv, ops::conv_input_grad, ops::conv_kernel_grad>;
+using InLanes = Trilinear<ops::conv_in_lanes, ops::conv_input_grad_in_lanes, ops::conv_kernel_grad_in_lanes>;
 
 }  // namespace
 
@@ -243,14 +254,21 @@ namespace ops {
 namespace ref = kernels::reference;
 namespace cpu = kernels::cpu;
 
-constexpr Op conv{"conv", conv_rule, conv_gradient, ref::conv, cpu::conv};
-constexpr Op conv_input_grad{"conv_input_grad", input_grad_rule, input_grad_gradient, ref::conv_input_grad,
+constexpr Op conv{"conv", conv_rule<ordinary>, Ordinary::of_output, ref::conv, cpu::conv};
+constexpr Op conv_input_grad{"conv_input_grad", input_grad_rule<ordinary>, Ordinary::of_input, ref::conv_input_grad,
                              cpu::conv_input_grad};
-constexpr Op conv_kernel_grad{"conv_kernel_grad", kernel_grad_rule, kernel_grad_gradient, ref::conv_kernel_grad,
-                              cpu::conv_kernel_grad};
+constexpr Op conv_kernel_grad{"conv_kernel_grad", kernel_grad_rule<ordinary>, Ordinary::of_kernel,
+                              ref::conv_kernel_grad, cpu::conv_kernel_grad};
+constexpr Op conv_in_lanes{"conv_in_lanes", conv_rule<in_lanes>, InLanes::of_output, ref::conv_in_lanes,
+                           cpu::conv_in_lanes};
+constexpr Op conv_input_grad_in_lanes{"conv_input_grad_in_lanes", input_grad_rule<in_lanes>, InLanes::of_input,
+                                      ref::conv_input_grad_in_lanes, cpu::conv_input_grad_in_lanes};
+constexpr Op conv_kernel_grad_in_lanes{"conv_kernel_grad_in_lanes", kernel_grad_rule<in_lanes>, InLanes::of_kernel,
+                                       ref::conv_kernel_grad_in_lanes, cpu::conv_kernel_grad_in_lanes};
 
 Family conv_family() {
-  static constexpr const Op* all[] = {&conv, &conv_input_grad, &conv_kernel_grad};
+  static constexpr const Op* all[] = {&conv,          &conv_input_grad,          &conv_kernel_grad,
+                                      &conv_in_lanes, &conv_input_grad_in_lanes, &conv_kernel_grad_in_lanes};
   return all;
 }
 

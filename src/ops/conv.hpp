@@ -7,6 +7,9 @@
 namespace linseed::ops {
 
 extern const Op conv, conv_input_grad, conv_kernel_grad;
+/// The same of inputs and outputs in lanes; kernels::in_lanes() says how these lie. Attributes are those of the
+/// ordinary convolution.
+extern const Op conv_in_lanes, conv_input_grad_in_lanes, conv_kernel_grad_in_lanes;
 
 Family conv_family();
 

@@ -18,6 +18,7 @@
 #include <linseed/transform/grad.hpp>
 #include <linseed/transform/jit.hpp>
 
+#include "ops/conv.hpp"
 #include "program/op.hpp"
 #include "program/program.hpp"
 
@@ -333,6 +334,21 @@ void add_windows(std::vector<Case>& cases) {
     cases.push_back({"conv_input_grad", {x, kernel, output}, pull_back_of(f, 0)});
     cases.push_back({"conv_kernel_grad", {x, kernel, output}, pull_back_of(f, 1)});
   }
+
+  const attr::Conv lanes{.strides = {1, 2},
+                         .low = {1, 0},
+                         .high = {1, 0},
+                         .input_dilation = {1, 1},
+                         .kernel_dilation = {1, 1},
+                         .groups = 1,
+                         .input_shape = {16, 2, 3, 1},
+                         .kernel_shape = {3, 2, 1, 2}};
+  const Function in_lanes = [lanes](const Arrays& a) { return apply_op(ops::conv_in_lanes, {a[0], a[1]}, lanes); };
+  const Shape lanes_x{1, 2, 3, 16}, lanes_output{1, 2, 1, 32};
+  cases.push_back({"conv_in_lanes", {lanes_x, lanes.kernel_shape}, in_lanes});
+  cases.push_back({"conv_input_grad_in_lanes", {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 0)});
+  cases.push_back(
+      {"conv_kernel_grad_in_lanes", {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 1)});
 
   struct Pool {
     Shape x, output, window, strides;

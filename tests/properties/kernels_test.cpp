@@ -342,6 +342,8 @@ TEST_CASE("fast shape kernels move the same bytes as the reference") {
                                                                                 {{1, 1, 1}, {2, 1, 0}},
                                                                                 {{301, 207}, {1, 0}},
                                                                                 {{33, 40, 51}, {2, 0, 1}},
+                                                                                {{3, 16, 37}, {0, 2, 1}},
+                                                                                {{5, 21, 16}, {0, 2, 1}},
                                                                                 {{20, 3, 40, 13}, {0, 2, 1, 3}}};
     for (const auto& [shape, permutation] : transposes) check(ops::transpose, {x(shape)}, attr::Transpose{permutation});
 

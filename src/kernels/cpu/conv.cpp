@@ -373,8 +373,8 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
     const Problem problem = forward_problem(std::get<attr::Conv>(attributes), output.shape);
     if (problem.is_empty()) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (lanes::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
-                        executor))
+      if (lanes::gather(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem),
+                        output.as<T>(), executor))
         return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
@@ -391,8 +391,8 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
     const Problem problem = adjoint(forward);
     if (problem.is_empty()) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (lanes::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
-                        executor))
+      if (lanes::gather(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward),
+                        output.as<T>(), executor))
         return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
@@ -408,12 +408,57 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
     const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[1].shape);
     if (problem.is_empty() || inputs[1].shape.elements() == 0) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (lanes::correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), executor)) return;
+      if (lanes::correlate(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(),
+                           executor))
+        return;
     }
     if (!correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor)) {
       reference::conv_kernel_grad(attributes, inputs, output, executor);
     }
   });
+}
+
+bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept {
+  const Problem problem = forward_problem(conv, y);
+  return !problem.is_empty() && lanes::suits(input_grad ? adjoint(problem) : problem);
+}
+
+namespace {
+
+/// The problem of a convolution in lanes whose output is y.
+Problem problem_in_lanes(const Attributes& attributes, const Shape& y) noexcept {
+  Problem problem = forward_problem(std::get<attr::Conv>(attributes), y);
+  problem.samples *= kernels::lanes;
+  return problem;
+}
+
+}  // namespace
+
+void conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                   const Executor& executor) noexcept {
+  const Problem problem = problem_in_lanes(attributes, output.shape);
+  if (output.dtype != DType::float32 || problem.is_empty() ||
+      !lanes::gather(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
+                     kernel_layout(problem), output.as<float>(), executor))
+    reference::conv_in_lanes(attributes, inputs, output, executor);
+}
+
+void conv_input_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                              const Executor& executor) noexcept {
+  const Problem problem = problem_in_lanes(attributes, inputs[0].shape);
+  if (output.dtype != DType::float32 || adjoint(problem).is_empty() ||
+      !lanes::gather(adjoint(problem), lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
+                     flipped_layout(problem), output.as<float>(), executor))
+    reference::conv_input_grad_in_lanes(attributes, inputs, output, executor);
+}
+
+void conv_kernel_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                               const Executor& executor) noexcept {
+  const Problem problem = problem_in_lanes(attributes, inputs[1].shape);
+  if (output.dtype != DType::float32 || problem.is_empty() ||
+      !lanes::correlate(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(), output.as<float>(),
+                        executor))
+    reference::conv_kernel_grad_in_lanes(attributes, inputs, output, executor);
 }
 
 }  // namespace linseed::kernels::cpu

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/scratch.hpp"
 
@@ -19,7 +20,7 @@ namespace linseed::kernels::cpu::lanes {
 
 namespace {
 
-constexpr std::int64_t samples = 16;  // side by side in a block
+constexpr std::int64_t samples = kernels::lanes;  // side by side in a block
 
 /// One row of output pixels of a block: x [rows][padded columns][channels][samples] and w [taps][taps][channels]
 /// [features] give y [pixels][features][samples].
@@ -43,27 +44,51 @@ struct Plane {
   std::int64_t row_taps, taps, row_stride, stride, row_dilation, dilation, low;
 };
 
-float sum_of_lanes(const float* lane) noexcept {
-  float sum[samples];
-  std::copy_n(lane, samples, sum);
-  for (std::int64_t half = samples / 2; half > 0; half /= 2) {
-    for (std::int64_t i = 0; i < half; ++i) sum[i] += sum[i + half];
-  }
-  return sum[0];
-}
+/// Some rows of a block's cotangents for some features: [rows][columns][those features][samples].
+struct Strip {
+  const float* cotangents;
+  std::int64_t feature, first, last;
+};
+constexpr std::int64_t strip_elements = 6 << 10;
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using Vector = __m256;
 constexpr std::int64_t vector_lanes = 8;
-constexpr int tile_features = 3, tile_pixels = 4, tile_taps = 3, tile_cotangents = 4;
+constexpr int most_features = 3, most_features_of_five = 2;  // of a kernel's gradient, in tiles of 3 and 5 taps
+inline void pin(Vector& v) noexcept { asm("" : "+x"(v)); }
 inline Vector zero() noexcept { return _mm256_setzero_ps(); }
 inline Vector load(const float* from) noexcept { return _mm256_load_ps(from); }
 inline void store(float* to, Vector v) noexcept { _mm256_store_ps(to, v); }
 inline Vector splat(float value) noexcept { return _mm256_set1_ps(value); }
 inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
 #include "kernels/cpu/conv_lanes_tile.inc"
+
+void gather_row(const Row& row) noexcept {
+  for (std::int64_t lane = 0; lane < samples; lane += vector_lanes) {
+    std::int64_t feature = 0;
+    while (feature < row.features) {
+      switch (const std::int64_t left = row.features - feature; left) {
+        case 1: gather_features<1, 4>(row, feature, lane), feature += 1; break;
+        case 2: gather_features<2, 4>(row, feature, lane), feature += 2; break;
+        case 3: gather_features<3, 3>(row, feature, lane), feature += 3; break;
+        case 6: gather_features<6, 2>(row, feature, lane), feature += 6; break;
+        default: gather_features<4, 3>(row, feature, lane), feature += 4;
+      }
+    }
+  }
+}
+
+/// to[i] += the sum of the lanes of sums[i], which are added in pairs that are 8, 4, 2 and 1 apart.
+void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
+  for (std::int64_t i = 0; i < count; ++i, sums += samples) {
+    const __m256 eight = _mm256_add_ps(_mm256_load_ps(sums), _mm256_load_ps(sums + 8));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    to[i] += _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+  }
+}
 }  // namespace avx2
 #pragma GCC pop_options
 
@@ -72,13 +97,31 @@ inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm25
 namespace avx512 {
 using Vector = __m512;
 constexpr std::int64_t vector_lanes = 16;
-constexpr int tile_features = 3, tile_pixels = 7, tile_taps = 5, tile_cotangents = 4;
+constexpr int most_features = 8, most_features_of_five = 4;
+inline void pin(Vector& v) noexcept { asm("" : "+v"(v)); }
 inline Vector zero() noexcept { return _mm512_setzero_ps(); }
 inline Vector load(const float* from) noexcept { return _mm512_load_ps(from); }
 inline void store(float* to, Vector v) noexcept { _mm512_store_ps(to, v); }
 inline Vector splat(float value) noexcept { return _mm512_set1_ps(value); }
 inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
 #include "kernels/cpu/conv_lanes_tile.inc"
+
+void gather_row(const Row& row) noexcept {
+  std::int64_t feature = 0;
+  while (feature < row.features) {
+    switch (const std::int64_t left = row.features - feature; left) {
+      case 1: gather_features<1, 8>(row, feature, 0), feature += 1; break;
+      case 2: gather_features<2, 8>(row, feature, 0), feature += 2; break;
+      case 3: gather_features<3, 7>(row, feature, 0), feature += 3; break;
+      case 4:
+      case 5: gather_features<4, 5>(row, feature, 0), feature += 4; break;
+      case 6:
+      case 7:
+      case 12: gather_features<6, 4>(row, feature, 0), feature += 6; break;
+      default: gather_features<8, 3>(row, feature, 0), feature += 8;
+    }
+  }
+}
 }  // namespace avx512
 #pragma GCC pop_options
 
@@ -128,7 +171,8 @@ struct Sizes {
         kernel(problem.axis[1].taps * problem.axis[2].taps * problem.channels * problem.features) {}
 };
 
-/// Whether the batch is the better choice for the lanes of vectors.
+}  // namespace
+
 bool suits(const Problem& problem) noexcept {
   constexpr std::int64_t fewest_samples = 8;
   constexpr double largest_block = 1 << 19;  // elements: two blocks stay in the second cache
@@ -146,22 +190,47 @@ bool suits(const Problem& problem) noexcept {
          reach * channels * static_cast<double>(samples) <= 4 * largest_block;
 }
 
-/// The input of a block, with zeros beside its rows.
-void load_input(const Problem& problem, const Sizes& sizes, const float* x, std::int64_t count, float* to) noexcept {
+namespace {
+
+/// The input of the block from sample `first` on, with zeros beside its rows: in place where there are none, else in
+/// `to`.
+const float* load_input(const Problem& problem, const Sizes& sizes, Layout layout, const float* x, std::int64_t first,
+                        float* to) noexcept {
   const std::int64_t row = problem.axis[2].in * problem.channels;
   const std::int64_t step = problem.axis[1].in * row;
+  const std::int64_t count = std::min(samples, problem.samples - first);
+  x += first * step;
+  if (layout == Layout::lanes && sizes.padded_columns == problem.axis[2].in) return x;
+  const float* const result = to;
   const std::int64_t left = problem.axis[2].low * problem.channels * samples;
   const std::int64_t padded = sizes.padded_columns * problem.channels * samples;
   for (std::int64_t i = 0; i < problem.axis[1].in; ++i, to += padded) {
     std::fill_n(to, left, 0.0F);
-    interleave(x + i * row, step, count, row, to + left);
+    if (layout == Layout::lanes) {
+      std::copy_n(x + i * row * samples, row * samples, to + left);
+    } else {
+      interleave(x + i * row, step, count, row, to + left);
+    }
     std::fill_n(to + left + row * samples, padded - left - row * samples, 0.0F);
   }
+  return result;
 }
 
 float* aligned_scratch(void* memory) noexcept {
   return reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(memory) + 63) / 64 * 64);
 }
+/// The kernel as [taps][taps][channels][features].
+void pack_weights(const Problem& problem, const float* w, const KernelLayout& kernel, float* to) noexcept {
+  for (std::int64_t ky = 0; ky < problem.axis[1].taps; ++ky) {
+    for (std::int64_t kx = 0; kx < problem.axis[2].taps; ++kx) {
+      for (std::int64_t c = 0; c < problem.channels; ++c) {
+        const float* from = w + kernel.first + ky * kernel.tap[1] + kx * kernel.tap[2] + c * kernel.channel;
+        for (std::int64_t o = 0; o < problem.features; ++o) *to++ = from[o * kernel.feature];
+      }
+    }
+  }
+}
+
 template <Scratch purpose>
 float* scratch_floats(std::int64_t count) noexcept {
   void* memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(float)) + 64);
@@ -170,35 +239,28 @@ float* scratch_floats(std::int64_t count) noexcept {
 
 }  // namespace
 
-bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
+bool gather(const Problem& problem, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
   if (!suits(problem)) return false;
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
   const bool wide = best_vector_set() == VectorSet::avx512;
-  const std::int64_t x_sample = height.in * width.in * problem.channels;
   const std::int64_t y_row = width.out * problem.features, y_sample = height.out * y_row;
+  float* const weights = scratch_floats<Scratch::lanes_weights>(sizes.kernel);
+  if (weights == nullptr) return false;
+  pack_weights(problem, w, kernel, weights);
   std::atomic<bool> complete = true;
 
   executor.parallel_for(ceil_divide(problem.samples, samples), [&](std::int64_t block) {
     float* input = scratch_floats<Scratch::lanes_input>(sizes.input);
-    float* rows = scratch_floats<Scratch::lanes_rows>(sizes.row + sizes.kernel);
+    float* rows = scratch_floats<Scratch::lanes_rows>(sizes.row);
     if (input == nullptr || rows == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
     }
     const std::int64_t first = block * samples, count = std::min(samples, problem.samples - first);
-    load_input(problem, sizes, x + first * x_sample, count, input);
-    float* weights = rows + sizes.row;
-    float* to = weights;
-    for (std::int64_t ky = 0; ky < height.taps; ++ky) {
-      for (std::int64_t kx = 0; kx < width.taps; ++kx) {
-        for (std::int64_t c = 0; c < problem.channels; ++c) {
-          const float* from = w + kernel.first + ky * kernel.tap[1] + kx * kernel.tap[2] + c * kernel.channel;
-          for (std::int64_t o = 0; o < problem.features; ++o) *to++ = from[o * kernel.feature];
-        }
-      }
-    }
+    const float* const under = load_input(problem, sizes, layout, x, first, input);
+    float* const block_y = y + first * y_sample;
     const std::int64_t padded_row = sizes.padded_columns * problem.channels * samples;
     for (std::int64_t out = 0; out < height.out; ++out) {
       const std::int64_t origin = out * height.stride - height.low;  // the input row under the first row of taps
@@ -206,9 +268,9 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
           std::clamp<std::int64_t>(ceil_divide(-origin, height.kernel_dilation), 0, height.taps);
       const std::int64_t last_tap =
           std::clamp<std::int64_t>(ceil_divide(height.in - origin, height.kernel_dilation), first_tap, height.taps);
-      const Row row{.x = input + origin * padded_row,
+      const Row row{.x = under + origin * padded_row,
                     .w = weights,
-                    .y = rows,
+                    .y = layout == Layout::lanes ? block_y + out * y_row * samples : rows,
                     .channels = problem.channels,
                     .features = problem.features,
                     .pixels = width.out,
@@ -219,13 +281,14 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
                     .first_tap = first_tap,
                     .last_tap = last_tap};
       wide ? avx512::gather_row(row) : avx2::gather_row(row);
-      separate(rows, y_row, y + first * y_sample + out * y_row, y_sample, count);
+      if (layout == Layout::ordinary) separate(rows, y_row, block_y + out * y_row, y_sample, count);
     }
   });
   return complete.load(std::memory_order_relaxed);
 }
 
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept {
+bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
+               const Executor& executor) noexcept {
   if (!suits(problem)) return false;
   constexpr std::int64_t most_partials = 32, affordable = 1 << 18;  // elements
   const Sizes sizes(problem);
@@ -233,7 +296,6 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   const bool wide = best_vector_set() == VectorSet::avx512;
   const std::int64_t blocks = ceil_divide(problem.samples, samples);
   const std::int64_t partials = std::clamp<std::int64_t>(affordable / sizes.kernel, 1, std::min(blocks, most_partials));
-  const std::int64_t x_sample = height.in * width.in * problem.channels;
   const std::int64_t dy_sample = height.out * width.out * problem.features;
   float* others = scratch_floats<Scratch::conv_partials>((partials - 1) * sizes.kernel);
   if (others == nullptr) return false;
@@ -242,18 +304,21 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   executor.parallel_for(partials, [&](std::int64_t partial) {
     float* input = scratch_floats<Scratch::lanes_input>(sizes.input);
     float* cotangent = scratch_floats<Scratch::lanes_cotangent>(dy_sample * samples);
-    if (input == nullptr || cotangent == nullptr) {
+    const std::int64_t packed = std::max(strip_elements, width.out * avx512::most_features * samples);
+    float* lane_sums = scratch_floats<Scratch::lanes_rows>(packed + sizes.kernel * samples);
+    if (input == nullptr || cotangent == nullptr || lane_sums == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
     }
+    std::fill_n(lane_sums, sizes.kernel * samples, 0.0F);
     float* sums = partial == 0 ? dw : others + (partial - 1) * sizes.kernel;
     std::fill_n(sums, sizes.kernel, 0.0F);
     for (std::int64_t block = partial * blocks / partials; block < (partial + 1) * blocks / partials; ++block) {
       const std::int64_t first = block * samples, count = std::min(samples, problem.samples - first);
-      load_input(problem, sizes, x + first * x_sample, count, input);
-      interleave(dy + first * dy_sample, dy_sample, count, dy_sample, cotangent);
-      const Plane plane{.x = input,
-                        .dy = cotangent,
+      const float* const block_dy = dy + first * dy_sample;
+      if (layout == Layout::ordinary) interleave(block_dy, dy_sample, count, dy_sample, cotangent);
+      const Plane plane{.x = load_input(problem, sizes, layout, x, first, input),
+                        .dy = layout == Layout::lanes ? block_dy : cotangent,
                         .channels = problem.channels,
                         .features = problem.features,
                         .rows = height.out,
@@ -267,8 +332,9 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
                         .row_dilation = height.kernel_dilation,
                         .dilation = width.kernel_dilation,
                         .low = height.low};
-      wide ? avx512::correlate_plane(plane, sums) : avx2::correlate_plane(plane, sums);
+      (wide ? avx512::correlate_plane : avx2::correlate_plane)(plane, lane_sums + sizes.kernel * samples, lane_sums);
     }
+    avx2::add_lanes(lane_sums, sizes.kernel, sums);
   });
   if (!complete.load(std::memory_order_relaxed)) return false;
   for (std::int64_t partial = 0; partial + 1 < partials; ++partial) {
@@ -279,10 +345,11 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
 
 #else
 
-bool gather(const Problem&, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
+bool suits(const Problem&) noexcept { return false; }
+bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
   return false;
 }
-bool correlate(const Problem&, const float*, const float*, float*, const Executor&) noexcept { return false; }
+bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&) noexcept { return false; }
 
 #endif
 

@@ -4,19 +4,27 @@
 
 #include "kernels/cpu/conv_problem.hpp"
 
-// Convolutions of few channels, in which the batch fills the vectors: 16 samples lie side by side, in blocks that are
-// converted on the way in and out. Each element of a result is one chain of fused multiply-adds over the taps, rows
-// first, then columns, then channels; sums over the batch take the 16 lanes in a fixed tree and the blocks in order.
+// Convolutions of few channels, in which the batch fills the vectors: 16 samples lie side by side, in blocks. Operands
+// of the ordinary layout are converted on the way in and out. Each element of a result is one chain of fused
+// multiply-adds over the taps, rows first, then columns, then channels; sums over the batch take the 16 lanes in a
+// fixed tree and the blocks in order.
 
 namespace linseed::kernels::cpu::lanes {
 
+/// How the samples of x and y lie in memory: one after the other, or in lanes.
+enum class Layout { ordinary, lanes };
+
+/// Whether the batch is the better choice for the lanes of vectors.
+bool suits(const Problem& problem) noexcept;
+
 /// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False, and nothing is done, when
 /// the problem is not of this kind, the machine lacks AVX2, or memory is short.
-bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
+bool gather(const Problem& problem, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept;
 
 /// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
 /// above.
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept;
+bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
+               const Executor& executor) noexcept;
 
 }  // namespace linseed::kernels::cpu::lanes

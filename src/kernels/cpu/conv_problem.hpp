@@ -15,7 +15,7 @@ namespace linseed::kernels::cpu {
 constexpr std::size_t axes = 3;  // missing leading axes have extent 1
 using Extents = std::array<std::int64_t, axes>;
 
-inline std::int64_t ceil_divide(std::int64_t a, std::int64_t b) noexcept { return a / b + (a % b != 0); }
+inline std::int64_t ceil_divide(std::int64_t a, std::int64_t b) noexcept { return a / b + (a % b > 0); }
 inline std::int64_t floor_divide(std::int64_t a, std::int64_t b) noexcept { return a / b - (a % b != 0 && a < 0); }
 inline std::int64_t product(const Extents& extents) noexcept { return extents[0] * extents[1] * extents[2]; }
 

@@ -199,6 +199,7 @@ LINSEED_LOOP inline void add_runs(T* y, std::int64_t y_step, const T* x, std::in
     case 8: return of(std::integral_constant<std::int64_t, 8>{});
     case 16: return of(std::integral_constant<std::int64_t, 16>{});
     case 32: return of(std::integral_constant<std::int64_t, 32>{});
+    case 64: return of(std::integral_constant<std::int64_t, 64>{});
     default: return of(channels);
   }
 }

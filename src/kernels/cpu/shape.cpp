@@ -47,6 +47,7 @@ struct StridedCopy {
     if (extents.elements() == 0) return;
     merge();
     const std::size_t last = extents.size() - 1;
+    if (last > 0 && from[last - 1] == 1 && to[last] == 1) return swap_last(source, target, executor);
     const std::int64_t row = extents[last];
     const std::int64_t rows = extents.elements() / row;
     const std::int64_t group = std::max<std::int64_t>(1, block / row);
@@ -68,6 +69,38 @@ struct StridedCopy {
   }
 
  private:
+  /// Neighbours in the source are rows apart in the target: squares, so that the lines of both stay in the cache.
+  template <class T>
+  void swap_last(const T* source, T* target, const Executor& executor) const noexcept {
+    constexpr std::int64_t side = 16;
+    const std::size_t last = extents.size() - 1;
+    const std::int64_t rows = extents[last - 1], columns = extents[last];
+    const std::int64_t strips = (rows + side - 1) / side;
+    const std::int64_t matrices = extents.elements() / (rows * columns);
+    const std::int64_t group = std::max<std::int64_t>(1, block / (side * columns));
+    executor.parallel_for((matrices * strips + group - 1) / group, [&](std::int64_t task) {
+      const std::int64_t end = std::min(matrices * strips, (task + 1) * group);
+      for (std::int64_t strip = task * group; strip < end; ++strip) {
+        std::int64_t read = from_offset, write = to_offset;
+        std::int64_t rest = strip / strips;
+        for (std::size_t axis = last - 1; axis-- > 0;) {
+          read += rest % extents[axis] * from[axis];
+          write += rest % extents[axis] * to[axis];
+          rest /= extents[axis];
+        }
+        const std::int64_t first_row = strip % strips * side, last_row = std::min(rows, first_row + side);
+        for (std::int64_t column = 0; column < columns; column += side) {
+          const std::int64_t last_column = std::min(columns, column + side);
+          for (std::int64_t row = first_row; row < last_row; ++row) {
+            const T* x = source + read + row;
+            T* y = target + write + row * to[last - 1];
+            for (std::int64_t i = column; i < last_column; ++i) y[i] = x[i * from[last]];
+          }
+        }
+      }
+    });
+  }
+
   template <class T>
   static void copy_row(const T* source, std::int64_t from_step, T* target, std::int64_t to_step,
                        std::int64_t count) noexcept {

@@ -11,15 +11,15 @@ namespace {
 
 /// A convolution of x [samples, input, groups x channels] with w [kernel, channels, groups x features] giving
 /// y [samples, output, groups x features]. Tap k of output place o meets input place i where
-/// i * input_dilation = o * stride - low + k * kernel_dilation, on every axis.
+/// i * input_dilation = o * stride - low + k * kernel_dilation, on every axis. `together` samples lie side by side.
 struct Geometry {
-  std::int64_t samples, groups, channels, features;
+  std::int64_t samples, together, groups, channels, features;
   Place input, kernel, output;
   Place stride, low, input_dilation, kernel_dilation;
 
-  Geometry(const attr::Conv& conv, const Shape& y) noexcept {
+  Geometry(const attr::Conv& conv, const Shape& y, std::int64_t side_by_side) noexcept : together(side_by_side) {
     const std::size_t rank = conv.strides.size();
-    samples = y[0];
+    samples = y[0] * together;
     groups = conv.groups;
     channels = conv.kernel_shape[rank];
     features = conv.kernel_shape[rank + 1] / groups;
@@ -55,13 +55,15 @@ struct Geometry {
   }
 
   std::int64_t x_index(std::int64_t n, const Place& i, std::int64_t g, std::int64_t c) const noexcept {
-    return ((((n * input[0] + i[0]) * input[1] + i[1]) * input[2] + i[2]) * groups + g) * channels + c;
+    const std::int64_t place = ((n / together * input[0] + i[0]) * input[1] + i[1]) * input[2] + i[2];
+    return ((place * groups + g) * channels + c) * together + n % together;
   }
   std::int64_t w_index(const Place& k, std::int64_t c, std::int64_t g, std::int64_t f) const noexcept {
     return ((((k[0] * kernel[1] + k[1]) * kernel[2] + k[2]) * channels + c) * groups + g) * features + f;
   }
   std::int64_t y_index(std::int64_t n, const Place& o, std::int64_t g, std::int64_t f) const noexcept {
-    return ((((n * output[0] + o[0]) * output[1] + o[1]) * output[2] + o[2]) * groups + g) * features + f;
+    const std::int64_t place = ((n / together * output[0] + o[0]) * output[1] + o[1]) * output[2] + o[2];
+    return ((place * groups + g) * features + f) * together + n % together;
   }
 };
 
@@ -130,32 +132,57 @@ void conv_kernel_grad(const Geometry& at, const T* x, const T* dy, T* dw) noexce
   });
 }
 
-}  // namespace
-
-void conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+void run_conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+              std::int64_t together) noexcept {
   if (output.shape.elements() == 0) return;
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const Geometry geometry(std::get<attr::Conv>(attributes), output.shape);
+    const Geometry geometry(std::get<attr::Conv>(attributes), output.shape, together);
     conv(geometry, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>());
   });
 }
 
-void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
-                     const Executor&) noexcept {
+void run_input_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                    std::int64_t together) noexcept {
   if (output.shape.elements() == 0) return;
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const Geometry geometry(std::get<attr::Conv>(attributes), inputs[0].shape);
+    const Geometry geometry(std::get<attr::Conv>(attributes), inputs[0].shape, together);
     conv_input_grad(geometry, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>());
   });
 }
 
-void conv_kernel_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
-                      const Executor&) noexcept {
+void run_kernel_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                     std::int64_t together) noexcept {
   if (output.shape.elements() == 0) return;
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const Geometry geometry(std::get<attr::Conv>(attributes), inputs[1].shape);
+    const Geometry geometry(std::get<attr::Conv>(attributes), inputs[1].shape, together);
     conv_kernel_grad(geometry, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>());
   });
+}
+
+}  // namespace
+
+void conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output, const Executor&) noexcept {
+  run_conv(attributes, inputs, output, 1);
+}
+void conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                   const Executor&) noexcept {
+  run_conv(attributes, inputs, output, lanes);
+}
+void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                     const Executor&) noexcept {
+  run_input_grad(attributes, inputs, output, 1);
+}
+void conv_input_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                              const Executor&) noexcept {
+  run_input_grad(attributes, inputs, output, lanes);
+}
+void conv_kernel_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                      const Executor&) noexcept {
+  run_kernel_grad(attributes, inputs, output, 1);
+}
+void conv_kernel_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                               const Executor&) noexcept {
+  run_kernel_grad(attributes, inputs, output, lanes);
 }
 
 }  // namespace linseed::kernels::reference
