@@ -14,7 +14,7 @@ namespace linseed::compile {
 
 namespace {
 
-constexpr std::string_view fusion = "fusion", rematerialization = "rematerialization";
+constexpr std::string_view fusion = "fusion", rematerialization = "rematerialization", phases = "phases";
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -28,6 +28,7 @@ std::vector<std::string_view> pass_names() {
   names.push_back(layout_pass().name);
   names.push_back(fusion);
   names.push_back(rematerialization);
+  names.push_back(phases);
   return names;
 }
 
@@ -60,7 +61,7 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   if (&program.data() != before) simplify();
   const auto start = std::chrono::steady_clock::now();
   const std::size_t nodes = program.size();
-  Plan plan(std::move(program), {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization)});
+  Plan plan(std::move(program), {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization), .block = enabled(phases)});
   reports.push_back({"plan", nodes, plan.steps().size(), milliseconds_since(start)});
   return std::make_shared<const Compiled>(Compiled{std::move(reports), std::move(plan)});
 }

@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "compile/pack.hpp"
+#include "compile/phase.hpp"
+#include "compile/phases.hpp"
 #include "compile/tape_builder.hpp"
 #include "core/array_node.hpp"
 
@@ -17,69 +20,39 @@ using Node = ProgramData::Node;
 
 namespace {
 
-constexpr std::size_t alignment = 64;
-
-std::size_t aligned(std::size_t bytes) noexcept { return (bytes + alignment - 1) / alignment * alignment; }
 std::size_t bytes_of(const Abstract& value) noexcept {
   return static_cast<std::size_t>(value.shape.elements()) * size_of(value.dtype);
 }
 
-/// A piece of the arena and the steps during which it is needed.
-struct Block {
-  int first, last;
-  std::size_t bytes;
-  std::size_t offset = 0;
-  [[nodiscard]] bool meets(const Block& other) const noexcept { return first <= other.last && other.first <= last; }
+/// Memory as it is needed; what was in it is lost when it grows.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(bytes_); }
+
+  /// Throws std::bad_alloc.
+  void require(std::size_t size) {
+    if (size <= size_) return;
+    std::free(std::exchange(bytes_, nullptr));
+    size_ = 0;
+    bytes_ = static_cast<std::byte*>(std::aligned_alloc(alignment, aligned(size)));
+    if (bytes_ == nullptr) throw std::bad_alloc();
+    size_ = size;
+  }
+  [[nodiscard]] std::byte* get() const noexcept { return bytes_; }
+
+ private:
+  std::byte* bytes_ = nullptr;
+  std::size_t size_ = 0;
 };
-
-/// Gives every block an offset so that blocks needed at the same time do not overlap: large ones first, each into the
-/// smallest gap that holds it. Returns the size of the arena.
-std::size_t pack(std::vector<Block>& blocks) {
-  std::vector<Block*> order;
-  for (Block& block : blocks) order.push_back(&block);
-  std::stable_sort(order.begin(), order.end(), [](const Block* a, const Block* b) { return a->bytes > b->bytes; });
-  std::size_t total = 0;
-  std::vector<const Block*> placed, neighbours;
-  for (Block* block : order) {
-    neighbours.clear();
-    for (const Block* other : placed) {
-      if (block->meets(*other)) neighbours.push_back(other);
-    }
-    std::sort(neighbours.begin(), neighbours.end(),
-              [](const Block* a, const Block* b) { return a->offset < b->offset; });
-    std::size_t end = 0, best = 0, best_gap = static_cast<std::size_t>(-1);
-    for (const Block* other : neighbours) {
-      if (other->offset > end && other->offset - end >= block->bytes && other->offset - end < best_gap) {
-        best = end;
-        best_gap = other->offset - end;
-      }
-      end = std::max(end, other->offset + other->bytes);
-    }
-    block->offset = best_gap == static_cast<std::size_t>(-1) ? end : best;
-    total = std::max(total, block->offset + block->bytes);
-    placed.push_back(block);
-  }
-  return total;
-}
-
-/// The most bytes that are needed during one step.
-std::size_t peak(const std::vector<Block>& blocks, std::size_t steps) {
-  std::size_t result = 0;
-  for (std::size_t step = 0; step < steps; ++step) {
-    std::size_t live = 0;
-    for (const Block& block : blocks) {
-      if (block.first <= static_cast<int>(step) && static_cast<int>(step) <= block.last) live += block.bytes;
-    }
-    result = std::max(result, live);
-  }
-  return result;
-}
 
 }  // namespace
 
 /// The memory of one run: an arena, and the addresses of all values.
 struct Plan::Workplace {
-  std::unique_ptr<std::byte[], void (*)(std::byte*)> arena{nullptr, [](std::byte* p) { std::free(p); }};
+  Memory arena, local;
   std::vector<void*> values;                          // per root value
   std::vector<std::vector<kernels::Input>> operands;  // per step that is a single op
   std::vector<std::vector<void*>> arrays;             // per step that is a tape
@@ -100,7 +73,8 @@ class Plan::Pool {
 Plan::Plan(Program program, const Options& options) : program_(std::move(program)), pool_(std::make_unique<Pool>()) {
   const Schedule schedule = make_schedule(program_.data(), options.fuse, options.rematerialize);
   root_ = schedule.root;
-  make_steps(schedule);
+  make_steps(schedule, options.block);
+  place_locals();
   place_values(schedule);
   find_takeovers();
 }
@@ -108,19 +82,49 @@ Plan::Plan(Program program, const Options& options) : program_(std::move(program
 Plan::Plan(Plan&&) noexcept = default;
 Plan::~Plan() = default;
 
-void Plan::make_steps(const Schedule& schedule) {
+void Plan::make_steps(const Schedule& schedule, bool block) {
   std::vector<char> written(program().nodes.size(), 0);
-  for (const Group& group : schedule.groups) {
+  const auto step_of = [&](const Group& group) {
+    Step step;
     if (group.fused) {
-      steps_.push_back(build_tape(program(), schedule, group, written));
+      step = build_tape(program(), schedule, group, written);
     } else {
       const int index = group.nodes.front();
-      const Node& node = program().nodes[static_cast<std::size_t>(index)];
-      Step step{.results = {index}, .node = &node};
-      for (const int operand : node.operands) step.operands.push_back(root_[static_cast<std::size_t>(operand)]);
-      steps_.push_back(std::move(step));
+      step.node = &program().nodes[static_cast<std::size_t>(index)];
+      for (const int operand : step.node->operands) step.operands.push_back(root_[static_cast<std::size_t>(operand)]);
+      step.results = {index};
     }
-    for (const int result : steps_.back().results) written[static_cast<std::size_t>(result)] = 1;
+    for (const int result : step.results) written[static_cast<std::size_t>(result)] = 1;
+    return step;
+  };
+  for (const Slot& slot : make_slots(program(), schedule, block)) {
+    std::vector<Step> steps;
+    for (const int group : slot.groups) steps.push_back(step_of(schedule.groups[static_cast<std::size_t>(group)]));
+    steps_.push_back(slot.blocks > 0 ? make_phase(program(), std::move(steps), slot.blocks) : std::move(steps.front()));
+  }
+}
+
+void Plan::place_locals() {
+  constexpr int nobody = -1, several = -2;
+  std::vector<int> reader(program().nodes.size(), nobody);  // the step that reads a value
+  const auto note = [&](int value, int who) {
+    int& known = reader[static_cast<std::size_t>(value)];
+    known = known == nobody || known == who ? who : several;
+  };
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    for (const int operand : steps_[s].operands) note(operand, static_cast<int>(s));
+    for (const Step& member : steps_[s].members) {
+      for (const int operand : member.operands) note(operand, static_cast<int>(s));
+    }
+  }
+  for (const int output : program().outputs) note(root_[static_cast<std::size_t>(output)], several);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    if (steps_[s].blocks == 0) continue;
+    std::vector<char> elsewhere(reader.size());
+    for (std::size_t value = 0; value < reader.size(); ++value)
+      elsewhere[value] = reader[value] != nobody && reader[value] != static_cast<int>(s);
+    compile::place_locals(steps_[s], elsewhere);
+    local_bytes_ = std::max(local_bytes_, steps_[s].local_bytes);
   }
 }
 
@@ -157,7 +161,7 @@ void Plan::place_values(const Schedule& schedule) {
       blocks.push_back({now, now, aligned(bytes_of(nodes[static_cast<std::size_t>(result)].result))});
       places.push_back(&location.index);
     }
-    if (const std::size_t bytes = steps_[s].tape ? steps_[s].tape->workspace_bytes() : 0; bytes > 0) {
+    if (const std::size_t bytes = steps_[s].workspace_bytes; bytes > 0) {
       blocks.push_back({now, now, aligned(bytes)});
       places.push_back(&steps_[s].workspace);
     }
@@ -209,10 +213,7 @@ void Plan::find_takeovers() {
 std::unique_ptr<Plan::Workplace> Plan::make_workplace() const {
   const auto& nodes = program().nodes;
   auto workplace = std::make_unique<Workplace>();
-  if (arena_bytes_ > 0) {
-    workplace->arena.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, aligned(arena_bytes_))));
-    if (!workplace->arena) throw std::bad_alloc();
-  }
+  workplace->arena.require(arena_bytes_);
   workplace->values.resize(nodes.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Location& location = locations_[i];
@@ -228,6 +229,7 @@ std::unique_ptr<Plan::Workplace> Plan::make_workplace() const {
       workplace->arrays[s].resize(step.operands.size() + step.results.size());
       continue;
     }
+    if (step.node == nullptr) continue;
     for (const int operand : step.node->operands) {
       const Abstract& type = nodes[static_cast<std::size_t>(operand)].result;
       workplace->operands[s].push_back({nullptr, type.shape, type.dtype});
@@ -248,17 +250,22 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     }
     return result;
   };
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    const Step& step = steps_[s];
-    if (!milliseconds.empty()) text += fmt::format("{:9.4f} ms", milliseconds[s]);
+  const auto describe_step = [&](const Step& step) {
     std::string what;
-    if (step.tape) {
+    if (step.blocks > 0) {
+      what = fmt::format("phase of {} blocks, {} bytes per worker:", step.blocks, step.local_bytes);
+    } else if (step.tape) {
       what = fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
                          step.tape->instructions.size(), step.tape->folds.size());
     } else {
       what = step.node->op->name;
     }
-    text += fmt::format(" {} <-{}   {}\n", list(step.results), list(step.operands), what);
+    return fmt::format(" {} <-{}   {}\n", list(step.results), list(step.operands), what);
+  };
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    if (!milliseconds.empty()) text += fmt::format("{:9.4f} ms", milliseconds[s]);
+    text += describe_step(steps_[s]);
+    for (const Step& member : steps_[s].members) text += "       | " + describe_step(member);
   }
   return text;
 }
@@ -271,6 +278,7 @@ std::vector<Array> Plan::run(std::span<const Array> inputs, std::span<const char
   if (!place) place = make_workplace();
 
   // Everything that can fail comes first.
+  place->local.require(local_bytes_ * static_cast<std::size_t>(executor.threads()));
   std::vector<Array> outputs;
   outputs.reserve(program().outputs.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
@@ -302,7 +310,9 @@ std::vector<Array> Plan::run(std::span<const Array> inputs, std::span<const char
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const Step& step = steps_[s];
     const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
-    if (step.tape) {
+    if (step.blocks > 0) {
+      run_phase(step, place->values, place->arena.get() + step.workspace, place->local.get(), executor);
+    } else if (step.tape) {
       std::vector<void*>& arrays = place->arrays[s];
       std::size_t k = 0;
       for (const int value : step.operands) arrays[k++] = place->values[static_cast<std::size_t>(value)];

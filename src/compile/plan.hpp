@@ -9,7 +9,7 @@
 #include <linseed/core/executor.hpp>
 
 #include "compile/fusion.hpp"
-#include "kernels/tape.hpp"
+#include "compile/step.hpp"
 
 namespace linseed::compile {
 
@@ -20,21 +20,13 @@ struct Location {
   std::size_t index = 0;  ///< of the input, constant or output; the offset in the arena
 };
 
-/// A kernel call.
-struct Step {
-  std::vector<int> operands = {};                   ///< root values
-  std::vector<int> results = {};                    ///< root values
-  std::size_t workspace = 0;                        ///< offset in the arena
-  const detail::ProgramData::Node* node = nullptr;  ///< of a single op
-  std::unique_ptr<const kernels::Tape> tape = {};   ///< of a fused group; its arrays are operands, then results
-};
-
 /// A program as a list of kernel calls on one arena. Made once, run many times, from several threads too.
 class Plan {
  public:
   struct Options {
     bool fuse = true;
     bool rematerialize = true;
+    bool block = true;  ///< form phases
   };
 
   Plan(Program program, const Options& options);
@@ -64,7 +56,8 @@ class Plan {
   struct Workplace;
   class Pool;
 
-  void make_steps(const Schedule& schedule);
+  void make_steps(const Schedule& schedule, bool block);
+  void place_locals();
   void place_values(const Schedule& schedule);
   void find_takeovers();
   [[nodiscard]] std::unique_ptr<Workplace> make_workplace() const;
@@ -76,6 +69,7 @@ class Plan {
   std::vector<int> computed_;        // the root values behind outputs that are computed
   std::vector<int> takeover_;        // per computed output: the input whose buffer it may be written into, or -1
   std::size_t arena_bytes_ = 0, live_bytes_ = 0;
+  std::size_t local_bytes_ = 0;  // per worker of a phase
   std::unique_ptr<Pool> pool_;
 };
 

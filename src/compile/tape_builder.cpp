@@ -39,6 +39,7 @@ class TapeBuilder {
       release(k);
     }
     step_.tape = std::make_unique<const Tape>(std::move(tape_));
+    step_.workspace_bytes = step_.tape->workspace_bytes();
     return std::move(step_);
   }
 

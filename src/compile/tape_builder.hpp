@@ -1,6 +1,7 @@
 #pragma once
 
-#include "compile/plan.hpp"
+#include "compile/fusion.hpp"
+#include "compile/step.hpp"
 
 namespace linseed::compile {
 

@@ -53,6 +53,8 @@ struct Tape {
   std::vector<Fold> folds = {};
 
   [[nodiscard]] std::int64_t tasks() const noexcept;
+  /// The sums of all folds together.
+  [[nodiscard]] std::int64_t columns() const noexcept;
   /// What `run` needs beside operands and results: one partial sum per task and column.
   [[nodiscard]] std::size_t workspace_bytes() const noexcept;
 };
@@ -61,5 +63,12 @@ struct Tape {
 /// task are float32 in as many lanes as the tile has elements, partial sums are added in double in the order of the
 /// tasks.
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept;
+
+/// Runs a tape over its first `elements` elements only, on the calling thread, and leaves its folds' sums, one after the
+/// other, in `sums`. With the arrays moved on, this computes any piece of the whole that starts at a multiple of every
+/// period.
+void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept;
+/// Completes the folds whose sums over `pieces` pieces lie one after the other in `sums`, in their order.
+void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept;
 
 }  // namespace linseed::kernels

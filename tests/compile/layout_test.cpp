@@ -212,7 +212,7 @@ TEST_CASE("a compiled network agrees with the interpreted one, with and without 
     const Array x = normal({samples, 12, 10, 1}, 3);
     const auto [value, gradients] = step(params, x);
     for (const std::vector<std::string>& off :
-         {std::vector<std::string>{}, {"layout"}, {"fusion"}, {"algebra"}, {"rematerialization"}}) {
+         {std::vector<std::string>{}, {"layout"}, {"fusion"}, {"algebra"}, {"rematerialization"}, {"phases"}}) {
       for (const int threads : {1, 3}) {
         const auto [got, got_gradients] = jit(step, {.executor = Executor(threads), .disabled_passes = off})(params, x);
         support::check_near(got, value, 1e-5, 0);

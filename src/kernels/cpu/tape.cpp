@@ -118,52 +118,70 @@ std::int64_t Tape::tasks() const noexcept {
   return (elements + together - 1) / together;
 }
 
+std::int64_t Tape::columns() const noexcept {
+  std::int64_t result = 0;
+  for (const Fold& fold : folds) result += fold.period;
+  return result;
+}
+
 std::size_t Tape::workspace_bytes() const noexcept {
-  std::int64_t columns = 0;
-  for (const Fold& fold : folds) columns += fold.period;
-  return static_cast<std::size_t>(tasks() * columns) * sizeof(double);
+  return static_cast<std::size_t>(tasks() * columns()) * sizeof(double);
+}
+
+namespace {
+
+void run_range(const Tape& tape, const Loop* loops, std::span<void* const> arrays, std::int64_t first,
+               std::int64_t last, double* sums) noexcept {
+  alignas(64) std::array<float, Tape::scratch> scratch;
+  Places places(tape, arrays, scratch.data());
+  for (const Tape::Fold& fold : tape.folds) std::fill_n(places.at(fold.accumulator, 0), tape.tile, 0.0F);
+  for (std::int64_t begin = first; begin < last; begin += tape.tile) {
+    const std::int64_t count = std::min(tape.tile, last - begin);
+    places.enter(begin, count);
+    for (const Tape::Instruction& step : tape.instructions) {
+      const auto& [a, b, c] = step.operands;
+      loops[static_cast<std::size_t>(step.op)](places.at(step.result, begin), places.at(a, begin), places.at(b, begin),
+                                               places.at(c, begin), count);
+    }
+  }
+  for (const Tape::Fold& fold : tape.folds) {
+    const float* lanes = places.at(fold.accumulator, 0);
+    std::fill_n(sums, fold.period, 0.0);
+    for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
+      for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
+    }
+    sums += fold.period;
+  }
+}
+
+}  // namespace
+
+void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept {
+  run_range(tape, best_loops(), arrays, 0, elements, sums);
+}
+
+void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept {
+  const std::int64_t columns = tape.columns();
+  for (const Tape::Fold& fold : tape.folds) {
+    auto* const result = static_cast<float*>(arrays[static_cast<std::size_t>(fold.array)]);
+    for (std::int64_t j = 0; j < fold.period; ++j, ++sums) {
+      double total = 0.0;
+      for (std::int64_t piece = 0; piece < pieces; ++piece) total += sums[piece * columns];
+      result[j] = static_cast<float>(total);
+    }
+  }
 }
 
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
   const Loop* const loops = best_loops();
-  const std::int64_t tasks = tape.tasks();
-  auto* const partials = reinterpret_cast<double*>(workspace);
+  const std::int64_t tasks = tape.tasks(), columns = tape.columns();
+  auto* const sums = reinterpret_cast<double*>(workspace);
   executor.parallel_for(tasks, [&](std::int64_t task) {
-    alignas(64) std::array<float, Tape::scratch> scratch;
-    Places places(tape, arrays, scratch.data());
-    for (const Tape::Fold& fold : tape.folds) std::fill_n(places.at(fold.accumulator, 0), tape.tile, 0.0F);
-    const std::int64_t first = task * tiles_per_task(tape) * tape.tile;
-    const std::int64_t last = std::min(tape.elements, first + tiles_per_task(tape) * tape.tile);
-    for (std::int64_t begin = first; begin < last; begin += tape.tile) {
-      const std::int64_t count = std::min(tape.tile, last - begin);
-      places.enter(begin, count);
-      for (const Tape::Instruction& step : tape.instructions) {
-        const auto& [a, b, c] = step.operands;
-        loops[static_cast<std::size_t>(step.op)](places.at(step.result, begin), places.at(a, begin),
-                                                 places.at(b, begin), places.at(c, begin), count);
-      }
-    }
-    double* partial = partials;
-    for (const Tape::Fold& fold : tape.folds) {
-      const float* lanes = places.at(fold.accumulator, 0);
-      double* sums = partial + task * fold.period;
-      std::fill_n(sums, fold.period, 0.0);
-      for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
-        for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
-      }
-      partial += tasks * fold.period;
-    }
+    const std::int64_t together = tiles_per_task(tape) * tape.tile;
+    run_range(tape, loops, arrays, task * together, std::min(tape.elements, (task + 1) * together),
+              sums + task * columns);
   });
-  const double* partial = partials;
-  for (const Tape::Fold& fold : tape.folds) {
-    auto* const result = static_cast<float*>(arrays[static_cast<std::size_t>(fold.array)]);
-    for (std::int64_t j = 0; j < fold.period; ++j) {
-      double total = 0.0;
-      for (std::int64_t t = 0; t < tasks; ++t) total += partial[t * fold.period + j];
-      result[j] = static_cast<float>(total);
-    }
-    partial += tasks * fold.period;
-  }
+  finish_folds(tape, arrays, tasks, sums);
 }
 
 }  // namespace linseed::kernels

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "kernels/kernel.hpp"
+#include "kernels/tape.hpp"
+#include "program/program.hpp"
+
+namespace linseed::compile {
+
+/// What a kernel call in a phase sees of a value.
+struct Piece {
+  int value;                        ///< a root value
+  std::size_t bytes = 0;            ///< from block to block; 0: every block sees all of it
+  static constexpr std::size_t shared = static_cast<std::size_t>(-1);
+  std::size_t local = shared;       ///< offset in the memory of a worker, if nobody outside the phase reads the value
+};
+
+/// A kernel call, or a phase of them.
+struct Step {
+  std::vector<int> operands = {};                   ///< root values
+  std::vector<int> results = {};                    ///< root values
+  std::size_t workspace = 0, workspace_bytes = 0;   ///< offset in the arena, size
+  const detail::ProgramData::Node* node = nullptr;  ///< of a single op
+  std::unique_ptr<const kernels::Tape> tape = {};   ///< of a fused group; its arrays are operands, then results
+
+  // Of a phase: every block passes through all members before the next one does.
+  std::int64_t blocks = 0;
+  std::vector<Step> members = {};
+  std::size_t local_bytes = 0;  ///< what each worker needs
+
+  // Of a member of a phase.
+  std::vector<Piece> pieces = {};               ///< of operands, then results
+  std::vector<kernels::Input> inputs = {};      ///< of a single op: the pieces' shapes
+  Shape output = {};                            ///< of a single op: the shape of the result's piece
+  std::size_t sums = 0, bytes_of_sums = 0;      ///< what a block contributes to sums: offset in the workspace, size
+};
+
+}  // namespace linseed::compile
