@@ -86,20 +86,24 @@ std::string explain(const Compiled& compiled) { return describe(compiled, {}); }
 
 std::string explain(const Compiled& compiled, std::span<const Array> inputs, const Executor& executor) {
   constexpr std::size_t runs = 9;
-  const std::size_t steps = compiled.plan.steps().size();
+  const std::size_t lines = compiled.plan.lines();
   const std::vector<char> donated(inputs.size(), 0);
-  std::vector<std::vector<double>> samples(steps);
+  std::vector<std::vector<double>> samples(lines);
   for (std::size_t run = 0; run < runs; ++run) {
-    std::vector<double> seconds(steps, 0.0);
+    std::vector<double> seconds(lines, 0.0);
     (void)compiled.plan.run(inputs, donated, executor, seconds);
-    for (std::size_t s = 0; s < steps; ++s) samples[s].push_back(seconds[s] * 1e3);
+    for (std::size_t s = 0; s < lines; ++s) samples[s].push_back(seconds[s] * 1e3);
   }
   std::vector<double> medians;
-  double total = 0.0;
   for (auto& sample : samples) {
     std::nth_element(sample.begin(), sample.begin() + runs / 2, sample.end());
     medians.push_back(sample[runs / 2]);
-    total += medians.back();
+  }
+  double total = 0.0;
+  std::size_t line = 0;
+  for (const Step& step : compiled.plan.steps()) {
+    total += medians[line];
+    line += 1 + step.members.size();
   }
   return describe(compiled, medians) + fmt::format("{:9.4f} ms in all\n", total);
 }

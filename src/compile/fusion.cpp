@@ -105,12 +105,10 @@ class Fusion {
     }
   }
 
-  Schedule finish(bool rematerialize) {
+  Schedule finish() {
     Schedule schedule;
     schedule.root = root_;
     for (const int index : order()) schedule.groups.push_back(std::move(groups_[static_cast<std::size_t>(index)]));
-    if (rematerialize) recompute(schedule);
-    drop_unused(schedule);
     return schedule;
   }
 
@@ -133,7 +131,7 @@ class Fusion {
     if (fuse_ && fusible(program_, self)) {
       group(own).fused = true;
       group(own).elements = space_of(program_, self);
-      if (const auto tile = tile_of(group(own))) {
+      if (const auto tile = tile_of(program_, root_, group(own))) {
         group(own).tile = *tile;
         for (const int candidate : candidates(self)) {
           if (candidate != own && can_merge(candidate, own)) own = merge(candidate, own);
@@ -170,19 +168,6 @@ class Fusion {
     return result;
   }
 
-  [[nodiscard]] std::vector<std::int64_t> periods_of(const Group& group) const {
-    std::vector<std::int64_t> result;
-    for (const int index : group.nodes) {
-      const Node& self = node(index);
-      if (const auto period = fold_period(program_, self)) result.push_back(*period);
-      for (std::size_t i = 0; i < self.operands.size(); ++i) {
-        const auto access = operand_access(program_, self, i);
-        if (access && access->kind == Access::Kind::periodic) result.push_back(access->period);
-      }
-    }
-    return result;
-  }
-
   /// The group that group `index` has become part of.
   int merged(int index) {
     int& into = merged_into_[static_cast<std::size_t>(index)];
@@ -205,26 +190,6 @@ class Fusion {
     return false;
   }
 
-  /// The length of tiles for a group, unless it has too many values for the tiles of one tape.
-  [[nodiscard]] std::optional<std::int64_t> tile_of(const Group& group) const {
-    std::vector<std::pair<int, std::int64_t>> outside;  // operand, period
-    for (const int index : group.nodes) {
-      const Node& self = node(index);
-      for (std::size_t i = 0; i < self.operands.size(); ++i) {
-        const int value = root(self.operands[i]);
-        if (!std::binary_search(group.nodes.begin(), group.nodes.end(), value))
-          outside.emplace_back(value, operand_access(program_, self, i)->period);
-      }
-    }
-    std::sort(outside.begin(), outside.end());
-    outside.erase(std::unique(outside.begin(), outside.end()), outside.end());
-    const std::size_t places = 2 * (group.nodes.size() + outside.size());  // truth values take two
-    auto tile = tile_for(periods_of(group));
-    if (tile) tile = std::min(*tile, group.elements);  // every period divides the whole space too
-    const bool fits = tile && places <= Tape::most_places && static_cast<std::int64_t>(places) * *tile <= Tape::scratch;
-    return fits ? tile : std::nullopt;
-  }
-
   bool can_merge(int a, int b) {
     const Group& first = group(a);
     const Group& second = group(b);
@@ -232,7 +197,7 @@ class Fusion {
     Group both{.nodes = first.nodes, .elements = first.elements};
     both.nodes.insert(both.nodes.end(), second.nodes.begin(), second.nodes.end());
     std::sort(both.nodes.begin(), both.nodes.end());
-    if (!tile_of(both)) return false;
+    if (!tile_of(program_, root_, both)) return false;
     for (const int index : both.nodes) {
       const Node& self = node(index);
       for (std::size_t i = 0; i < self.operands.size(); ++i) {
@@ -261,7 +226,7 @@ class Fusion {
     for (const int index : source.nodes) group_of_[static_cast<std::size_t>(index)] = into;
     target.nodes.insert(target.nodes.end(), source.nodes.begin(), source.nodes.end());
     std::sort(target.nodes.begin(), target.nodes.end());
-    target.tile = *tile_of(target);
+    target.tile = *tile_of(program_, root_, target);
     source.nodes.clear();
     return into;
   }
@@ -303,134 +268,6 @@ class Fusion {
     return result;
   }
 
-  /// Lets groups compute again what they would read from another group, where that reads no more arrays.
-  void recompute(Schedule& schedule) const {
-    std::vector<char> kept(program_.nodes.size(), 0);  // stored whatever fused groups do
-    for (const int output : program_.outputs) kept[static_cast<std::size_t>(root(output))] = 1;
-    std::vector<int> producer(program_.nodes.size(), -1);
-    for (std::size_t g = 0; g < schedule.groups.size(); ++g) {
-      const Group& group = schedule.groups[g];
-      for (const int index : group.nodes) {
-        if (group.fused) producer[static_cast<std::size_t>(index)] = static_cast<int>(g);
-        for (std::size_t i = 0; i < node(index).operands.size(); ++i) {
-          if (!group.fused) kept[static_cast<std::size_t>(root(node(index).operands[i]))] = 1;
-        }
-      }
-    }
-    for (std::size_t g = 0; g < schedule.groups.size(); ++g) {
-      Group& group = schedule.groups[g];
-      if (!group.fused) continue;
-      std::vector<int> added;
-      for (const int index : group.nodes) {
-        const Node& self = node(index);
-        for (std::size_t i = 0; i < self.operands.size(); ++i) {
-          if (operand_access(program_, self, i) != Access{}) continue;
-          std::vector<int> chain;
-          if (can_recompute(root(self.operands[i]), group, kept, producer, chain))
-            added.insert(added.end(), chain.begin(), chain.end());
-        }
-      }
-      if (added.empty()) continue;
-      Group larger = group;
-      larger.nodes.insert(larger.nodes.end(), added.begin(), added.end());
-      std::sort(larger.nodes.begin(), larger.nodes.end());
-      larger.nodes.erase(std::unique(larger.nodes.begin(), larger.nodes.end()), larger.nodes.end());
-      const auto tile = tile_of(larger);
-      if (!tile) continue;
-      larger.tile = *tile;
-      group = std::move(larger);
-    }
-  }
-
-  /// Collects in `chain` the cheap nodes that lead to `value` from arrays that are stored anyway: from one of them, or
-  /// from those that the group reads already.
-  bool can_recompute(int value, const Group& group, const std::vector<char>& kept, const std::vector<int>& producer,
-                     std::vector<int>& chain) const {
-    constexpr std::size_t longest = 6;
-    std::vector<int> pending{value}, sources;
-    while (!pending.empty()) {
-      const int next = pending.back();
-      pending.pop_back();
-      if (producer[static_cast<std::size_t>(next)] < 0 || kept[static_cast<std::size_t>(next)]) {
-        if (std::find(sources.begin(), sources.end(), next) == sources.end()) sources.push_back(next);
-        continue;
-      }
-      if (std::binary_search(group.nodes.begin(), group.nodes.end(), next) ||
-          std::find(chain.begin(), chain.end(), next) != chain.end())
-        continue;
-      const Node& self = node(next);
-      if (is_fold(self) || chain.size() == longest || !cheap(self)) return false;
-      chain.push_back(next);
-      for (std::size_t i = 0; i < self.operands.size(); ++i) {
-        const int operand = root(self.operands[i]);
-        if (operand_access(program_, self, i) == Access{}) {
-          pending.push_back(operand);
-        } else if (producer[static_cast<std::size_t>(operand)] >= 0 && !is_fold(node(operand)) &&
-                   node(operand).result.shape.elements() > 4096) {
-          return false;
-        }
-      }
-    }
-    return !chain.empty() && (sources.size() <= 1 || std::all_of(sources.begin(), sources.end(),
-                                                                 [&](int source) { return reads(group, source); }));
-  }
-
-  [[nodiscard]] bool reads(const Group& group, int value) const {
-    return std::any_of(group.nodes.begin(), group.nodes.end(), [&](int index) {
-      const auto& operands = node(index).operands;
-      return std::any_of(operands.begin(), operands.end(), [&](int operand) { return root(operand) == value; });
-    });
-  }
-
-  [[nodiscard]] static bool cheap(const Node& self) {
-    if (self.op == &ops::broadcast_to) return true;
-    if (!self.op->micro_op) return false;
-    switch (*self.op->micro_op) {
-      case MicroOp::Add:
-      case MicroOp::Sub:
-      case MicroOp::Mul:
-      case MicroOp::Neg:
-      case MicroOp::Relu:
-      case MicroOp::Maximum:
-      case MicroOp::Minimum:
-      case MicroOp::Select: return true;
-      default: return false;
-    }
-  }
-
-  /// Keeps of every group what the caller or a later group needs of it, and what that needs; marks what is stored.
-  void drop_unused(Schedule& schedule) const {
-    std::vector<int> first_group(program_.nodes.size(), -1);  // of those that compute a value, the one that stores it
-    for (std::size_t g = schedule.groups.size(); g-- > 0;) {
-      for (const int index : schedule.groups[g].nodes)
-        first_group[static_cast<std::size_t>(index)] = static_cast<int>(g);
-    }
-    std::vector<char>& stored = schedule.stored;
-    stored.assign(program_.nodes.size(), 0);
-    for (const int output : program_.outputs) stored[static_cast<std::size_t>(root(output))] = 1;
-    for (std::size_t g = schedule.groups.size(); g-- > 0;) {
-      Group& group = schedule.groups[g];
-      std::vector<char> needed(group.nodes.size(), 0);
-      std::vector<int> left;
-      for (std::size_t k = group.nodes.size(); k-- > 0;) {
-        const auto index = static_cast<std::size_t>(group.nodes[k]);
-        if (!needed[k] && !(stored[index] && first_group[index] == static_cast<int>(g))) continue;
-        left.push_back(group.nodes[k]);
-        for (const int operand : node(group.nodes[k]).operands) {
-          const auto place = std::lower_bound(group.nodes.begin(), group.nodes.end(), root(operand));
-          if (place != group.nodes.end() && *place == root(operand)) {
-            needed[static_cast<std::size_t>(place - group.nodes.begin())] = 1;
-          } else {
-            stored[static_cast<std::size_t>(root(operand))] = 1;
-          }
-        }
-      }
-      std::reverse(left.begin(), left.end());
-      group.nodes = std::move(left);
-    }
-    std::erase_if(schedule.groups, [](const Group& group) { return group.nodes.empty(); });
-  }
-
   const ProgramData& program_;
   bool fuse_;
   std::vector<Group> groups_;
@@ -468,8 +305,29 @@ std::optional<std::int64_t> fold_period(const ProgramData& program, const Node& 
   return kept;
 }
 
-Schedule make_schedule(const ProgramData& program, bool fuse, bool rematerialize) {
-  return Fusion(program, fuse).finish(fuse && rematerialize);
+std::optional<std::int64_t> tile_of(const ProgramData& program, const std::vector<int>& root, const Group& group) {
+  std::vector<std::pair<int, std::int64_t>> outside;  // operand, period
+  std::vector<std::int64_t> periods;
+  for (const int index : group.nodes) {
+    const Node& self = node_at(program, index);
+    if (const auto period = fold_period(program, self)) periods.push_back(*period);
+    for (std::size_t i = 0; i < self.operands.size(); ++i) {
+      const Access access = *operand_access(program, self, i);
+      if (access.kind == Access::Kind::periodic) periods.push_back(access.period);
+      const int value = root[static_cast<std::size_t>(self.operands[i])];
+      if (!std::binary_search(group.nodes.begin(), group.nodes.end(), value))
+        outside.emplace_back(value, access.period);
+    }
+  }
+  std::sort(outside.begin(), outside.end());
+  outside.erase(std::unique(outside.begin(), outside.end()), outside.end());
+  const std::size_t places = 2 * (group.nodes.size() + outside.size());  // truth values take two
+  auto tile = tile_for(periods);
+  if (tile) tile = std::min(*tile, group.elements);  // every period divides the whole space too
+  const bool fits = tile && places <= Tape::most_places && static_cast<std::int64_t>(places) * *tile <= Tape::scratch;
+  return fits ? tile : std::nullopt;
 }
+
+Schedule make_schedule(const ProgramData& program, bool fuse) { return Fusion(program, fuse).finish(); }
 
 }  // namespace linseed::compile

@@ -35,11 +35,15 @@ struct Group {
 struct Schedule {
   std::vector<Group> groups;  ///< in an order in which they can run
   std::vector<int> root;      ///< per value: the one whose elements it shares (itself, or what it reshapes)
-  std::vector<char> stored;   ///< per root value: whether some other group or the caller reads it
+  std::vector<char> stored;   ///< per root value: whether some other group or the caller reads it; see drop_unused
 };
 
 /// Puts every node into a group. With `fuse` false each is a group of its own.
-Schedule make_schedule(const detail::ProgramData& program, bool fuse, bool rematerialize);
+Schedule make_schedule(const detail::ProgramData& program, bool fuse);
+
+/// The length of tiles for a fused group, unless it has too many values for the tiles of one tape.
+std::optional<std::int64_t> tile_of(const detail::ProgramData& program, const std::vector<int>& root,
+                                    const Group& group);
 
 /// Operand `index` of a node in a fused group: its root and the access to it.
 std::optional<Access> operand_access(const detail::ProgramData& program, const detail::ProgramData::Node& node,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 
 #include "compile/pack.hpp"
 #include "compile/phases.hpp"
@@ -118,7 +119,8 @@ void place_locals(Step& phase, const std::vector<char>& read_elsewhere) {
 }
 
 void run_phase(const Step& phase, std::span<void* const> values, std::byte* workspace, std::byte* local,
-               const Executor& executor) noexcept {
+               const Executor& executor, std::span<double> seconds) noexcept {
+  using Clock = std::chrono::steady_clock;
   static const Executor serial(1);
   const auto whole = [&](const Piece& piece) {
     return static_cast<std::byte*>(values[static_cast<std::size_t>(piece.value)]);
@@ -128,7 +130,9 @@ void run_phase(const Step& phase, std::span<void* const> values, std::byte* work
     std::byte* const own = local + static_cast<std::size_t>(worker) * phase.local_bytes;
     for (std::int64_t block = next.fetch_add(1); block < phase.blocks; block = next.fetch_add(1)) {
       const auto index = static_cast<std::size_t>(block);
-      for (const Step& member : phase.members) {
+      for (std::size_t m = 0; m < phase.members.size(); ++m) {
+        const Step& member = phase.members[m];
+        const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
         std::array<void*, Tape::most_places> arrays;
         for (std::size_t k = 0; k < member.pieces.size(); ++k) {
           const Piece& piece = member.pieces[k];
@@ -138,18 +142,22 @@ void run_phase(const Step& phase, std::span<void* const> values, std::byte* work
         if (member.tape) {
           kernels::run_piece(*member.tape, arrays, member.tape->elements / phase.blocks,
                              reinterpret_cast<double*>(sums));
-          continue;
+        } else {
+          const Op& op = *member.node->op;
+          constexpr std::size_t most_operands = 4;
+          std::array<kernels::Input, most_operands> inputs{};
+          for (std::size_t i = 0; i < member.inputs.size(); ++i) {
+            inputs[i] = member.inputs[i];
+            inputs[i].data = arrays[i];
+          }
+          void* const result = member.bytes_of_sums > 0 ? sums : arrays[member.inputs.size()];
+          (op.fast != nullptr ? op.fast : op.reference)(member.node->attributes, {inputs.data(), member.inputs.size()},
+                                                        {result, member.output, member.node->result.dtype}, serial);
         }
-        const Op& op = *member.node->op;
-        constexpr std::size_t most_operands = 4;
-        std::array<kernels::Input, most_operands> inputs{};
-        for (std::size_t i = 0; i < member.inputs.size(); ++i) {
-          inputs[i] = member.inputs[i];
-          inputs[i].data = arrays[i];
+        if (!seconds.empty()) {
+          std::atomic_ref<double>(seconds[m])
+              .fetch_add(std::chrono::duration<double>(Clock::now() - start).count(), std::memory_order_relaxed);
         }
-        void* const result = member.bytes_of_sums > 0 ? sums : arrays[member.inputs.size()];
-        (op.fast != nullptr ? op.fast : op.reference)(member.node->attributes, {inputs.data(), member.inputs.size()},
-                                                      {result, member.output, member.node->result.dtype}, serial);
       }
     }
   });

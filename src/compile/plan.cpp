@@ -9,6 +9,7 @@
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/phases.hpp"
+#include "compile/rematerialization.hpp"
 #include "compile/tape_builder.hpp"
 #include "core/array_node.hpp"
 
@@ -71,7 +72,10 @@ class Plan::Pool {
 };
 
 Plan::Plan(Program program, const Options& options) : program_(std::move(program)), pool_(std::make_unique<Pool>()) {
-  const Schedule schedule = make_schedule(program_.data(), options.fuse, options.rematerialize);
+  Schedule schedule = make_schedule(program_.data(), options.fuse);
+  if (options.fuse && options.rematerialize)
+    rematerialize(program_.data(), schedule, make_slots(program_.data(), schedule, options.block));
+  drop_unused(program_.data(), schedule);
   root_ = schedule.root;
   make_steps(schedule, options.block);
   place_locals();
@@ -239,6 +243,12 @@ std::unique_ptr<Plan::Workplace> Plan::make_workplace() const {
   return workplace;
 }
 
+std::size_t Plan::lines() const noexcept {
+  std::size_t result = steps_.size();
+  for (const Step& step : steps_) result += step.members.size();
+  return result;
+}
+
 std::string Plan::to_string(std::span<const double> milliseconds) const {
   const auto& nodes = program().nodes;
   std::string text;
@@ -262,10 +272,15 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     }
     return fmt::format(" {} <-{}   {}\n", list(step.results), list(step.operands), what);
   };
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    if (!milliseconds.empty()) text += fmt::format("{:9.4f} ms", milliseconds[s]);
-    text += describe_step(steps_[s]);
-    for (const Step& member : steps_[s].members) text += "       | " + describe_step(member);
+  std::size_t line = 0;
+  const auto add_line = [&](const Step& step, std::string_view mark) {
+    if (!milliseconds.empty()) text += fmt::format("{:9.4f} ms", milliseconds[line++]);
+    text += mark;
+    text += describe_step(step);
+  };
+  for (const Step& step : steps_) {
+    add_line(step, "");
+    for (const Step& member : step.members) add_line(member, " |");
   }
   return text;
 }
@@ -307,11 +322,13 @@ std::vector<Array> Plan::run(std::span<const Array> inputs, std::span<const char
       outputs.back() = ArrayNode::concrete(ArrayNode::of(outputs.back()).buffer, type.shape, type.dtype);
   }
 
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
+  std::size_t line = 0;
+  for (std::size_t s = 0; s < steps_.size(); line += 1 + steps_[s].members.size(), ++s) {
     const Step& step = steps_[s];
     const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
     if (step.blocks > 0) {
-      run_phase(step, place->values, place->arena.get() + step.workspace, place->local.get(), executor);
+      run_phase(step, place->values, place->arena.get() + step.workspace, place->local.get(), executor,
+                seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
     } else if (step.tape) {
       std::vector<void*>& arrays = place->arrays[s];
       std::size_t k = 0;
@@ -329,7 +346,7 @@ std::vector<Array> Plan::run(std::span<const Array> inputs, std::span<const char
           {place->values[static_cast<std::size_t>(step.results[0])], step.node->result.shape, step.node->result.dtype},
           executor);
     }
-    if (!seconds.empty()) seconds[s] += std::chrono::duration<double>(Clock::now() - start).count();
+    if (!seconds.empty()) seconds[line] += std::chrono::duration<double>(Clock::now() - start).count();
   }
   for (auto& result : place->results) result.reset();
   pool_->keep(std::move(place));

@@ -38,7 +38,7 @@ class Plan {
   std::vector<Array> run(std::span<const Array> inputs, std::span<const char> donated, const Executor& executor) const {
     return run(inputs, donated, executor, {});
   }
-  /// The same, adding each step's seconds to `seconds`.
+  /// The same, adding to `seconds` those of each of the `lines()`.
   std::vector<Array> run(std::span<const Array> inputs, std::span<const char> donated, const Executor& executor,
                          std::span<double> seconds) const;
 
@@ -49,7 +49,9 @@ class Plan {
   [[nodiscard]] std::size_t live_bytes() const noexcept { return live_bytes_; }
   /// Per computed output the input whose buffer it is written into when that is donated, or -1.
   [[nodiscard]] std::span<const int> takeovers() const noexcept { return takeover_; }
-  /// One line per step, with the milliseconds of each where they are given.
+  /// The steps, each phase followed by its members.
+  [[nodiscard]] std::size_t lines() const noexcept;
+  /// One line each, with the milliseconds where they are given.
   [[nodiscard]] std::string to_string(std::span<const double> milliseconds = {}) const;
 
  private:
