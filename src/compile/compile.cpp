@@ -61,7 +61,8 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   if (&program.data() != before) simplify();
   const auto start = std::chrono::steady_clock::now();
   const std::size_t nodes = program.size();
-  Plan plan(std::move(program), {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization), .block = enabled(phases)});
+  Plan plan(std::move(program),
+            {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization), .block = enabled(phases)});
   reports.push_back({"plan", nodes, plan.steps().size(), milliseconds_since(start)});
   return std::make_shared<const Compiled>(Compiled{std::move(reports), std::move(plan)});
 }

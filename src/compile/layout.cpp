@@ -130,12 +130,17 @@ class Layout {
   }
   [[nodiscard]] static bool fills_lanes(const Shape& shape) { return shape.elements() > 0 && shape[0] % lanes == 0; }
 
+  /// Whether a node that runs in lanes reads operand `i` there; it reads others in the ordinary layout.
+  [[nodiscard]] bool reads_in_lanes(const Node& self, std::size_t i) const {
+    if (self.op == &ops::conv || self.op == &ops::conv_input_grad) return i == 0;
+    return !is_pointwise(*self.op) || samples_of(shape_of(self.operands[i]), self.result.shape) == Samples::all;
+  }
+
   [[nodiscard]] bool reads_lanes(const Node& self) const {
-    return std::any_of(self.operands.begin(), self.operands.end(), [&](int index) {
-      return chosen(index) &&
-             (self.op == &ops::reduce_sum || samples_of(shape_of(index), self.result.shape) == Samples::all ||
-              !is_pointwise(*self.op));
-    });
+    for (std::size_t i = 0; i < self.operands.size(); ++i) {
+      if (chosen(self.operands[i]) && reads_in_lanes(self, i)) return true;
+    }
+    return false;
   }
 
   /// What reads values in lanes and can run on them does.
@@ -162,9 +167,10 @@ class Layout {
         runs_[i] = chosen_[i] = 1;
         changed = true;
       }
-      for (const int operand : self.operands) {
-        read[static_cast<std::size_t>(operand)] = 1;
-        if (!runs_[i]) only[static_cast<std::size_t>(operand)] = 0;
+      for (std::size_t k = 0; k < self.operands.size(); ++k) {
+        const auto operand = static_cast<std::size_t>(self.operands[k]);
+        read[operand] = 1;
+        if (!runs_[i] || !reads_in_lanes(self, k)) only[operand] = 0;
       }
     }
     return changed;
@@ -175,8 +181,10 @@ class Layout {
     ordinary_.assign(program_.nodes.size(), 0);
     for (const int output : program_.outputs) ordinary_[static_cast<std::size_t>(output)] = 1;
     for (std::size_t i = 0; i < program_.nodes.size(); ++i) {
-      if (runs_[i]) continue;
-      for (const int operand : program_.nodes[i].operands) ordinary_[static_cast<std::size_t>(operand)] = 1;
+      const Node& self = program_.nodes[i];
+      for (std::size_t k = 0; k < self.operands.size(); ++k) {
+        if (!runs_[i] || !reads_in_lanes(self, k)) ordinary_[static_cast<std::size_t>(self.operands[k])] = 1;
+      }
     }
   }
 
@@ -210,9 +218,9 @@ class Layout {
       return apply_op(*self.op, values, window);
     }
     std::vector<Array> values;
-    for (const int operand : operands) {
-      const bool varies = samples_of(shape_of(operand), result) == Samples::all;
-      values.push_back(varies ? value_in_lanes(operand) : for_all_lanes(rewriter_.value(operand), result));
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      values.push_back(reads_in_lanes(self, i) ? value_in_lanes(operands[i])
+                                               : for_all_lanes(rewriter_.value(operands[i]), result));
     }
     if (self.op == &ops::broadcast_to) return broadcast_to(values[0], in_lanes(result));
     return apply_op(*self.op, values, self.attributes);

@@ -16,8 +16,8 @@ Step make_phase(const detail::ProgramData& program, std::vector<Step> members, s
 void place_locals(Step& phase, const std::vector<char>& read_elsewhere);
 
 /// Runs a phase: `values` has the addresses of root values, `local` memory for as many workers as the executor has
-/// threads. Sums take the blocks' contributions in the order of the blocks. Where `seconds` is not empty, adds what each
-/// member took, all workers together.
+/// threads. Sums take the blocks' contributions in the order of the blocks. Where `seconds` is not empty, adds what
+/// each member took, all workers together.
 void run_phase(const Step& phase, std::span<void* const> values, std::byte* workspace, std::byte* local,
                const Executor& executor, std::span<double> seconds) noexcept;
 

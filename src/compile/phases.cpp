@@ -20,8 +20,7 @@ bool is_one_of(const Op* op, std::initializer_list<const Op*> ops) noexcept {
 }
 
 bool is_conv_in_lanes(const Node& node) noexcept {
-  return is_one_of(node.op,
-                   {&ops::conv_in_lanes, &ops::conv_input_grad_in_lanes, &ops::conv_kernel_grad_in_lanes});
+  return is_one_of(node.op, {&ops::conv_in_lanes, &ops::conv_input_grad_in_lanes, &ops::conv_kernel_grad_in_lanes});
 }
 
 /// Whether a kernel call on a piece of the operands gives that piece of the result: pieces are cut from the first axis.
@@ -167,12 +166,14 @@ class Phases {
         for (std::size_t i = 0; i < self.operands.size(); ++i) {
           const int value = root(self.operands[i]);
           const int from = producer[static_cast<std::size_t>(value)];
-          if (from < 0 || from == static_cast<int>(g) || std::binary_search(group.nodes.begin(), group.nodes.end(), value))
+          if (from < 0 || from == static_cast<int>(g) ||
+              std::binary_search(group.nodes.begin(), group.nodes.end(), value))
             continue;
           const bool from_blocks = blocked_[static_cast<std::size_t>(from)] != 0;
           const bool same_phase =
               in_blocks && from_blocks && is_read_in_blocks(program_, self, i) && !is_sum_over_blocks(node(value));
-          earliest = std::max(earliest, time(from) + (from_blocks == in_blocks ? (same_phase || !in_blocks ? 0 : 2) : 1));
+          earliest =
+              std::max(earliest, time(from) + (from_blocks == in_blocks ? (same_phase || !in_blocks ? 0 : 2) : 1));
         }
       }
       times_[g] = earliest;

@@ -7,7 +7,8 @@ namespace linseed::compile {
 /// Lets fused groups compute again what they would read from another group or phase, where that reads no more arrays.
 void rematerialize(const detail::ProgramData& program, Schedule& schedule, const std::vector<Slot>& slots);
 
-/// Keeps of every group what the caller or a later group needs of it, and what that needs; says which values are stored.
+/// Keeps of every group what the caller or a later group needs of it, and what that needs; says which values are
+/// stored.
 void drop_unused(const detail::ProgramData& program, Schedule& schedule);
 
 }  // namespace linseed::compile

@@ -13,10 +13,10 @@ namespace linseed::compile {
 
 /// What a kernel call in a phase sees of a value.
 struct Piece {
-  int value;                        ///< a root value
-  std::size_t bytes = 0;            ///< from block to block; 0: every block sees all of it
+  int value;              ///< a root value
+  std::size_t bytes = 0;  ///< from block to block; 0: every block sees all of it
   static constexpr std::size_t shared = static_cast<std::size_t>(-1);
-  std::size_t local = shared;       ///< offset in the memory of a worker, if nobody outside the phase reads the value
+  std::size_t local = shared;  ///< offset in the memory of a worker, if nobody outside the phase reads the value
 };
 
 /// A kernel call, or a phase of them.
@@ -33,10 +33,10 @@ struct Step {
   std::size_t local_bytes = 0;  ///< what each worker needs
 
   // Of a member of a phase.
-  std::vector<Piece> pieces = {};               ///< of operands, then results
-  std::vector<kernels::Input> inputs = {};      ///< of a single op: the pieces' shapes
-  Shape output = {};                            ///< of a single op: the shape of the result's piece
-  std::size_t sums = 0, bytes_of_sums = 0;      ///< what a block contributes to sums: offset in the workspace, size
+  std::vector<Piece> pieces = {};           ///< of operands, then results
+  std::vector<kernels::Input> inputs = {};  ///< of a single op: the pieces' shapes
+  Shape output = {};                        ///< of a single op: the shape of the result's piece
+  std::size_t sums = 0, bytes_of_sums = 0;  ///< what a block contributes to sums: offset in the workspace, size
 };
 
 }  // namespace linseed::compile

@@ -64,9 +64,9 @@ struct Tape {
 /// tasks.
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept;
 
-/// Runs a tape over its first `elements` elements only, on the calling thread, and leaves its folds' sums, one after the
-/// other, in `sums`. With the arrays moved on, this computes any piece of the whole that starts at a multiple of every
-/// period.
+/// Runs a tape over its first `elements` elements only, on the calling thread, and leaves its folds' sums, one after
+/// the other, in `sums`. With the arrays moved on, this computes any piece of the whole that starts at a multiple of
+/// every period.
 void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept;
 /// Completes the folds whose sums over `pieces` pieces lie one after the other in `sums`, in their order.
 void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept;

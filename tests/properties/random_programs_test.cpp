@@ -8,8 +8,10 @@
 
 #include <doctest/doctest.h>
 
+#include <linseed/ops/conv.hpp>
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/linalg.hpp>
+#include <linseed/ops/pool.hpp>
 #include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
 #include <linseed/transform/grad.hpp>
@@ -112,6 +114,22 @@ Array moved(Dice& dice, const Array& x) {
   }
 }
 
+/// Every eighth program begins with images, a kernel and a number per feature; most batches fill lanes of 16 samples.
+bool has_images(unsigned seed) { return seed % 8 == 5; }
+
+Array windowed(Dice& dice, const Array& x, const Array& kernel) {
+  if (x.rank() != 4 || x.size() == 0) return x;
+  const bool large = x.extent(1) > 1 && x.extent(2) > 1;
+  switch (dice.below(4)) {
+    case 0: return large ? avg_pool(x, {2, 2}, {2, 2}) : x;
+    case 1: return large ? max_pool(sin(x), {2, 2}, {1, 2}) : x;
+    default:
+      if (x.extent(3) != kernel.extent(2)) return sum(x, 3, true);
+      return tanh(
+          conv(x, kernel, {.strides = {1 + dice.below(2), 1}, .padding = dice.below(3) > 0 ? "SAME" : "VALID"}));
+  }
+}
+
 /// A program that depends on the seed and on shapes alone: the first `length` of its steps.
 Function program_of(unsigned seed, int length) {
   return [seed, length](const Arrays& inputs) {
@@ -120,6 +138,10 @@ Function program_of(unsigned seed, int length) {
     for (int step = 0; step < length; ++step) {
       const Array a = dice.one_of(values);
       const Array b = dice.one_of(values);
+      if (has_images(seed) && dice.below(2) == 0) {
+        values.push_back(windowed(dice, values[dice.below(2) == 0 ? 0 : values.size() - 1], inputs[1]));
+        continue;
+      }
       switch (dice.below(6)) {
         case 0: values.push_back(unary(dice, a)); break;
         case 1:
@@ -146,6 +168,14 @@ Arrays inputs_of(unsigned seed, DType dtype) {
   for (int i = 0; i < 3; ++i) {
     Shape shape;
     for (int rank = dice.below(4); rank > 0; --rank) shape.push_back(dice.below(40) == 0 ? 0 : extents[dice.below(6)]);
+    if (has_images(seed)) {
+      const std::int64_t samples[] = {16, 16, 32, 48, 20, 0}, features[] = {1, 2, 3, 6};
+      const std::int64_t channels = features[seed / 8 % 4],
+                         kernels = dice.below(2) == 0 ? channels : features[dice.below(4)];
+      if (i == 0) shape = {samples[dice.below(6)], 1 + dice.below(6), 1 + dice.below(6), channels};
+      if (i == 1) shape = {1 + dice.below(3), 1 + dice.below(3), channels, kernels};
+      if (i == 2) shape = {channels};
+    }
     if (seed % 40 == 7 && !shape.empty()) shape[0] = shape[0] == 7 ? 1301 : shape[0];
     std::vector<double> values;
     for (std::int64_t k = 0; k < shape.elements(); ++k) values.push_back((dice.below(4001) - 2000) / 1000.0);
@@ -191,8 +221,8 @@ bool agree(const Array& compiled, const Array& eager, const Array& precise) {
 /// The first difference between the compiled and the eager program, in words; empty when there is none.
 std::string disagreement(unsigned seed, int length, DType dtype) {
   static const Executor one(1), three(3);
-  static const std::vector<std::string> passes = {"constant_folding", "algebra", "common_subexpressions",
-                                                  "dead_code",        "fusion",  "rematerialization"};
+  static const std::vector<std::string> passes = {"constant_folding", "algebra", "common_subexpressions", "dead_code",
+                                                  "layout",           "fusion",  "rematerialization",     "phases"};
   const Function program = program_of(seed, length);
   const Gradient gradient = gradient_of(program);
   const Arrays inputs = inputs_of(seed, dtype), precise = inputs_of(seed, float64);
@@ -204,8 +234,8 @@ std::string disagreement(unsigned seed, int length, DType dtype) {
     const auto backward = jit(gradient, options);
     const Array value = forward(inputs);
     if (!agree(value, eager, judge)) {
-      return "the value is " + to_string(value) + " instead of " + to_string(eager) + ", in float64 " + to_string(judge) +
-             "\n" + forward.explain();
+      return "the value is " + to_string(value) + " instead of " + to_string(eager) + ", in float64 " +
+             to_string(judge) + "\n" + forward.explain();
     }
     const Arrays compiled = backward(inputs);
     for (std::size_t i = 0; i < inputs.size(); ++i) {
