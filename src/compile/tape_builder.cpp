@@ -38,6 +38,7 @@ class TapeBuilder {
       add(group_.nodes[k]);
       release(k);
     }
+    tape_.join_pairs();
     step_.tape = std::make_unique<const Tape>(std::move(tape_));
     step_.workspace_bytes = step_.tape->workspace_bytes();
     return std::move(step_);
@@ -88,7 +89,8 @@ class TapeBuilder {
     return place;
   }
   void emit(MicroOp op, Place result, std::array<Place, 3> operands = {}) {
-    tape_.instructions.push_back({op, result, operands});
+    tape_.instructions.push_back(
+        {kernels::loop_of(op), static_cast<std::uint8_t>(kernels::arity(op)), result, operands});
   }
 
   /// Where an operand's tile is; loads it when it comes from outside.
@@ -200,7 +202,7 @@ bool can_write_over(const Step& step, int operand, int result) {
   }
   bool written = false;
   for (const Tape::Instruction& instruction : tape.instructions) {
-    for (std::size_t i = 0; i < kernels::arity(instruction.op); ++i) {
+    for (std::size_t i = 0; i < instruction.count; ++i) {
       if (tape.places[instruction.operands[i]].array == from && written) return false;
     }
     written = written || tape.places[instruction.result].array == to;

@@ -2,15 +2,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 // The functions of kernels/scalar_functions.hpp, by number of operands.
-#define LINSEED_UNARY_FUNCTIONS(X)                                                                                     \
-  X(Neg)                                                                                                               \
-  X(Sign)                                                                                                              \
-  X(Abs)                                                                                                               \
-  X(Exp)                                                                                                               \
-  X(Expm1) X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) \
-      X(Ceil) X(Round) X(IsFinite) X(LogicalNot)
+#define LINSEED_UNARY_FUNCTIONS(X)                                                                                    \
+  X(Neg)                                                                                                              \
+  X(Sign)                                                                                                             \
+  X(Abs)                                                                                                              \
+  X(Exp)                                                                                                              \
+  X(Expm1)                                                                                                            \
+  X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) X(Ceil) \
+      X(Round) X(IsFinite) X(LogicalNot)
 #define LINSEED_BINARY_FUNCTIONS(X) \
   X(Add)                            \
   X(Sub)                            \
@@ -36,5 +38,17 @@ constexpr std::size_t arity(MicroOp op) noexcept {
   if (op < MicroOp::Select) return 2;
   return op == MicroOp::Select ? 3 : 1;
 }
+
+// What a tape does most is an addition, subtraction or multiplication whose result goes into one more step and nowhere
+// else. Such a pair is one loop: the value between stays in a register. Its bits are those of the two steps.
+#define LINSEED_PAIR_FIRSTS(X) X(Add) X(Sub) X(Mul)
+
+/// The number of a tape's loop: that of a MicroOp, or of a pair.
+using LoopIndex = std::uint8_t;
+constexpr LoopIndex loop_of(MicroOp op) noexcept { return static_cast<LoopIndex>(op); }
+
+/// The loop that computes `first` of operands 0 and 1 and gives the result to `second` as its operand `place`, with
+/// operand 2 as the other one.
+std::optional<LoopIndex> pair_of(MicroOp first, MicroOp second, std::size_t place) noexcept;
 
 }  // namespace linseed::kernels

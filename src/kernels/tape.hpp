@@ -34,7 +34,8 @@ struct Tape {
     std::int64_t period = 0;
   };
   struct Instruction {
-    MicroOp op;
+    LoopIndex loop;
+    std::uint8_t count;  ///< of operands
     std::uint16_t result;
     std::array<std::uint16_t, 3> operands = {};
   };
@@ -55,6 +56,8 @@ struct Tape {
   [[nodiscard]] std::int64_t tasks() const noexcept;
   /// The sums of all folds together.
   [[nodiscard]] std::int64_t columns() const noexcept;
+  /// Makes one loop of two steps wherever the first one's result is needed by the second one alone.
+  void join_pairs();
   /// What `run` needs beside operands and results: one partial sum per task and column.
   [[nodiscard]] std::size_t workspace_bytes() const noexcept;
 };

@@ -1,6 +1,8 @@
 #include "kernels/tape.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
 
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/scalar_functions.hpp"
@@ -40,6 +42,20 @@ const Loop* best_loops() noexcept {
     default: return portable::loops;
   }
 }
+
+constexpr MicroOp firsts[] = {
+#define LINSEED_NAME(F) MicroOp::F,
+    LINSEED_PAIR_FIRSTS(LINSEED_NAME)
+#undef LINSEED_NAME
+};
+/// The second steps of pairs. Sub stands for a difference from which the first result is taken away, too.
+constexpr MicroOp seconds[] = {MicroOp::Add,     MicroOp::Sub,  MicroOp::Mul, MicroOp::Maximum,
+                               MicroOp::Minimum, MicroOp::Neg,  MicroOp::Exp, MicroOp::Tanh,
+                               MicroOp::Sigmoid, MicroOp::Relu, MicroOp::Sub, MicroOp::Accumulate};
+constexpr std::size_t subtract_from = 10;
+constexpr std::size_t singles = static_cast<std::size_t>(MicroOp::Accumulate) + 1;
+static_assert(std::size(portable::loops) == singles + std::size(firsts) * std::size(seconds));
+static_assert(std::size(portable::loops) <= std::numeric_limits<LoopIndex>::max());
 
 constexpr std::int64_t elements_per_task = 1 << 14;
 
@@ -113,6 +129,62 @@ class Places {
 
 }  // namespace
 
+std::optional<LoopIndex> pair_of(MicroOp first, MicroOp second, std::size_t place) noexcept {
+  const auto* const f = std::find(std::begin(firsts), std::end(firsts), first);
+  const auto* s = std::find(std::begin(seconds), std::end(seconds), second);
+  if (f == std::end(firsts) || s == std::end(seconds)) return std::nullopt;
+  if (place == 1) {
+    if (second == MicroOp::Sub) {
+      s = seconds + subtract_from;
+    } else if (second != MicroOp::Add && second != MicroOp::Mul) {
+      return std::nullopt;  // the order of the operands may show in the bits
+    }
+  }
+  return static_cast<LoopIndex>(singles + static_cast<std::size_t>(f - firsts) * std::size(seconds) +
+                                static_cast<std::size_t>(s - seconds));
+}
+
+namespace {
+
+bool reads(const Tape::Instruction& step, std::uint16_t place) noexcept {
+  return std::find(step.operands.begin(), step.operands.begin() + step.count, place) !=
+         step.operands.begin() + step.count;
+}
+
+}  // namespace
+
+void Tape::join_pairs() {
+  const auto is_sum = [&](std::uint16_t place) {
+    return std::any_of(folds.begin(), folds.end(), [&](const Fold& fold) { return fold.accumulator == place; });
+  };
+  for (std::size_t k = 0; k < instructions.size();) {
+    const Instruction first = instructions[k];
+    const std::uint16_t between = first.result;
+    const auto next =
+        std::find_if(instructions.begin() + static_cast<std::ptrdiff_t>(k) + 1, instructions.end(),
+                     [&](const Instruction& step) { return reads(step, between) || step.result == between; });
+    ++k;
+    if (first.loop >= singles || places[between].kind != Place::Kind::scratch || is_sum(between)) continue;
+    if (next == instructions.end() || next->loop >= singles || !reads(*next, between)) continue;
+    if (std::count(next->operands.begin(), next->operands.begin() + next->count, between) != 1) continue;
+    // Nobody else reads it, and what it is made of is still there.
+    const auto after = std::find_if(next + 1, instructions.end(), [&](const Instruction& step) {
+      return reads(step, between) || step.result == between;
+    });
+    if (next->result != between && after != instructions.end() && reads(*after, between)) continue;
+    const auto own = instructions.begin() + static_cast<std::ptrdiff_t>(k) - 1;
+    if (std::any_of(own + 1, next, [&](const Instruction& step) { return reads(first, step.result); })) continue;
+    const bool in_front = next->operands[0] == between;
+    const auto pair = pair_of(static_cast<MicroOp>(first.loop), static_cast<MicroOp>(next->loop), in_front ? 0 : 1);
+    if (!pair) continue;
+    const std::uint16_t other = next->operands[in_front ? 1 : 0];
+    *next = {
+        *pair, static_cast<std::uint8_t>(1 + next->count), next->result, {first.operands[0], first.operands[1], other}};
+    instructions.erase(own);
+    --k;
+  }
+}
+
 std::int64_t Tape::tasks() const noexcept {
   const std::int64_t together = tiles_per_task(*this) * tile;
   return (elements + together - 1) / together;
@@ -140,8 +212,8 @@ void run_range(const Tape& tape, const Loop* loops, std::span<void* const> array
     places.enter(begin, count);
     for (const Tape::Instruction& step : tape.instructions) {
       const auto& [a, b, c] = step.operands;
-      loops[static_cast<std::size_t>(step.op)](places.at(step.result, begin), places.at(a, begin), places.at(b, begin),
-                                               places.at(c, begin), count);
+      loops[step.loop](places.at(step.result, begin), places.at(a, begin), places.at(b, begin), places.at(c, begin),
+                       count);
     }
   }
   for (const Tape::Fold& fold : tape.folds) {
