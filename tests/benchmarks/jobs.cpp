@@ -1,0 +1,144 @@
+// One job, timed: `jobs NAME THREADS SECONDS` prints the milliseconds of every step after the first few, as JSON.
+// tests/benchmarks/run.sh runs it beside the same jobs in other libraries. Data is random: no time goes into reading
+// it.
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <linseed/linseed.hpp>
+
+using namespace linseed;
+
+namespace {
+
+struct LeNet {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    const nn::BatchNorm norm{.use_running_average = !train, .momentum = 0.9};
+    x = nn::Conv{.features = 6, .kernel_size = {5, 5}}(scope, x);
+    x = nn::avg_pool(nn::sigmoid(norm(scope, x)), {2, 2}, {2, 2});
+    x = nn::Conv{.features = 16, .kernel_size = {5, 5}}(scope, x);
+    x = nn::avg_pool(nn::sigmoid(norm(scope, x)), {2, 2}, {2, 2});
+    x = reshape(x, {x.extent(0), -1});
+    x = nn::sigmoid(norm(scope, nn::Dense{.features = 120}(scope, x)));
+    x = nn::sigmoid(norm(scope, nn::Dense{.features = 84}(scope, x)));
+    return nn::Dense{.features = 10}(scope, x);
+  }
+};
+
+/// 784-1024-1024-10, as wide as dense layers on a CPU get.
+struct Wide {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    const nn::BatchNorm norm{.use_running_average = !train, .momentum = 0.9};
+    x = reshape(x, {x.extent(0), -1});
+    x = nn::relu(norm(scope, nn::Dense{.features = 1024}(scope, x)));
+    x = nn::relu(norm(scope, nn::Dense{.features = 1024}(scope, x)));
+    return nn::Dense{.features = 10}(scope, x);
+  }
+};
+
+/// The network of Flax's guide to batch normalization.
+struct Guide {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    x = nn::Dense{.features = 4}(scope, x);
+    x = nn::relu(nn::BatchNorm{.use_running_average = !train, .momentum = 0.9}(scope, x));
+    return nn::Dense{.features = 1}(scope, x);
+  }
+};
+
+struct Batch {
+  Array image, label;
+};
+
+template <class Loss>
+std::pair<TrainState, Array> train_step(const TrainState& state, const Batch& batch, const Loss& loss) {
+  const auto loss_fn = [&](const Tree& params) {
+    auto [outputs, updates] = nn::apply(state.model, {{"params", params}, {"batch_stats", state.batch_stats}},
+                                        nn::mutable_({"batch_stats"}), batch.image, /*train=*/true);
+    return std::pair{loss(outputs, batch.label), updates};
+  };
+  const auto [value, grads] = value_and_grad(loss_fn)(state.params);
+  return {state.apply_gradients(grads).replace({.batch_stats = value.second["batch_stats"]}), value.first};
+}
+
+Array classification(const Array& logits, const Array& labels) {
+  return mean(nn::softmax_cross_entropy_with_integer_labels(logits, labels));
+}
+Array regression(const Array& outputs, const Array& targets) { return mean(square(squeeze(outputs, {1}) - targets)); }
+
+Array logits_of(const TrainState& state, const Array& image) {
+  return nn::apply(state.model, {{"params", state.params}, {"batch_stats", state.batch_stats}}, image, /*train=*/false);
+}
+
+template <class Model>
+TrainState state_of(const Model& model, const Shape& shape, const optim::GradientTransformation& tx) {
+  const Tree variables = nn::init(model, random::key(0), zeros(shape), false);
+  return TrainState::create(model, variables["params"], variables["batch_stats"], tx);
+}
+
+Batch images(std::int64_t count) {
+  return {random::uniform(random::key(1), {count, 28, 28, 1}), random::randint(random::key(2), {count}, 0, 10)};
+}
+
+using Step = std::function<void()>;
+
+template <class Loss>
+Step training(TrainState first, const Batch& batch, const Loss& loss, int threads) {
+  auto step = jit([loss](const TrainState& state, const Batch& data) { return train_step(state, data, loss); },
+                  {.executor = Executor(threads)});
+  return [state = std::move(first), batch, step = std::move(step)]() mutable {
+    state = step(std::move(state), batch).first;
+  };
+}
+
+Step lenet_train(int threads) {
+  return training(state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), images(256), classification,
+                  threads);
+}
+Step lenet_eval(int threads) {
+  const TrainState state = state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1));
+  return [state, batch = images(256), step = jit(logits_of, {.executor = Executor(threads)})] {
+    const Array logits = step(state, batch.image);
+  };
+}
+Step wide_train(int threads) {
+  return training(state_of(Wide{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), images(256), classification,
+                  threads);
+}
+Step guide_train(int threads) {
+  const Batch batch{random::normal(random::key(1), {8, 3}), random::normal(random::key(2), {8})};
+  return training(state_of(Guide{}, {1, 3}, optim::adam(1e-3)), batch, regression, threads);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::map<std::string_view, Step (*)(int)> jobs{{"lenet_train", lenet_train},
+                                                       {"lenet_eval", lenet_eval},
+                                                       {"wide_train", wide_train},
+                                                       {"guide_train", guide_train}};
+  const auto job = argc == 4 ? jobs.find(argv[1]) : jobs.end();
+  if (job == jobs.end()) {
+    fmt::print(stderr, "usage: jobs lenet_train|lenet_eval|wide_train|guide_train THREADS SECONDS\n");
+    return 2;
+  }
+  using Clock = std::chrono::steady_clock;
+  const Step step = job->second(std::atoi(argv[2]));
+  const double seconds = std::atof(argv[3]);
+  constexpr int warm_up = 3;
+  step();
+  for (int i = 1; seconds > 0 && i < warm_up; ++i) step();
+  std::vector<double> milliseconds;
+  for (const auto start = Clock::now(); std::chrono::duration<double>(Clock::now() - start).count() < seconds;) {
+    const auto before = Clock::now();
+    step();
+    milliseconds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());
+  }
+  fmt::print("[{:.5f}]\n", fmt::join(milliseconds, ", "));
+}

@@ -1,0 +1,97 @@
+"""jobs.cpp in Flax: `jax_jobs.py NAME THREADS SECONDS`. XLA takes the threads that the process may run on."""
+import os
+import sys
+
+name, threads, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+
+import flax.linen as nn  # noqa: E402: after the affinity is set
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import optax  # noqa: E402
+import timing  # noqa: E402
+
+
+class LeNet(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        def norm(x):
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+
+        x = nn.avg_pool(nn.sigmoid(norm(nn.Conv(6, (5, 5))(x))), (2, 2), (2, 2))
+        x = nn.avg_pool(nn.sigmoid(norm(nn.Conv(16, (5, 5))(x))), (2, 2), (2, 2))
+        x = x.reshape((x.shape[0], -1))
+        x = nn.sigmoid(norm(nn.Dense(120)(x)))
+        x = nn.sigmoid(norm(nn.Dense(84)(x)))
+        return nn.Dense(10)(x)
+
+
+class Wide(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        x = x.reshape((x.shape[0], -1))
+        for _ in range(2):
+            x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.Dense(1024)(x)))
+        return nn.Dense(10)(x)
+
+
+class Guide(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        x = nn.relu(nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.Dense(4)(x)))
+        return nn.Dense(1)(x)
+
+
+def classification(logits, labels):
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+
+def regression(outputs, targets):
+    return ((outputs[:, 0] - targets) ** 2).mean()
+
+
+def training(model, tx, x, y, loss):
+    variables = model.init(jax.random.key(0), x[:1], train=False)
+    state = (variables["params"], variables["batch_stats"], tx.init(variables["params"]))
+
+    def train_step(state, x, y):
+        params, batch_stats, opt_state = state
+
+        def loss_fn(params):
+            outputs, updates = model.apply(
+                {"params": params, "batch_stats": batch_stats}, x, train=True, mutable=["batch_stats"]
+            )
+            return loss(outputs, y), updates["batch_stats"]
+
+        (value, batch_stats), grads = jax.value_and_grad(loss_fn, has_aux=True)(params)
+        updates, opt_state = tx.update(grads, opt_state, params)
+        return (optax.apply_updates(params, updates), batch_stats, opt_state), value
+
+    compiled = jax.jit(train_step, donate_argnums=0)
+
+    def step():
+        nonlocal state
+        state, value = compiled(state, x, y)
+        value.block_until_ready()
+
+    return step
+
+
+def evaluation(model, x):
+    variables = model.init(jax.random.key(0), x[:1], train=False)
+    compiled = jax.jit(lambda variables, x: model.apply(variables, x, train=False))
+    return lambda: compiled(variables, x).block_until_ready()
+
+
+images = jax.random.uniform(jax.random.key(1), (256, 28, 28, 1))
+labels = jax.random.randint(jax.random.key(2), (256,), 0, 10)
+momentum = optax.sgd(0.1, momentum=0.9)
+jobs = {
+    "lenet_train": lambda: training(LeNet(), momentum, images, labels, classification),
+    "lenet_eval": lambda: evaluation(LeNet(), images),
+    "wide_train": lambda: training(Wide(), momentum, images, labels, classification),
+    "guide_train": lambda: training(
+        Guide(), optax.adam(1e-3), jnp.ones((8, 3)), jnp.ones((8,)), regression
+    ),
+}
+timing.run(jobs[name](), seconds)
