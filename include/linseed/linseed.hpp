@@ -52,3 +52,4 @@
 #include <linseed/data/idx.hpp>
 #include <linseed/data/fashion_mnist.hpp>
 #include <linseed/data/batches.hpp>
+#include <linseed/data/padding.hpp>

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <type_traits>
 
 #include "kernels/dtypes.hpp"
@@ -91,14 +92,48 @@ struct StridedCopy {
         const std::int64_t first_row = strip % strips * side, last_row = std::min(rows, first_row + side);
         for (std::int64_t column = 0; column < columns; column += side) {
           const std::int64_t last_column = std::min(columns, column + side);
-          for (std::int64_t row = first_row; row < last_row; ++row) {
-            const T* x = source + read + row;
-            T* y = target + write + row * to[last - 1];
-            for (std::int64_t i = column; i < last_column; ++i) y[i] = x[i * from[last]];
+          std::int64_t row = first_row;
+          for (; row + 4 <= last_row; row += 4) {
+            std::int64_t i = column;
+            for (; i + 4 <= last_column; i += 4) {
+              transpose_4x4(source + read + row + i * from[last], from[last], target + write + row * to[last - 1] + i,
+                            to[last - 1]);
+            }
+            for (; i < last_column; ++i) {
+              for (std::int64_t k = 0; k < 4; ++k)
+                target[write + (row + k) * to[last - 1] + i] = source[read + row + k + i * from[last]];
+            }
+          }
+          for (; row < last_row; ++row) {
+            for (std::int64_t i = column; i < last_column; ++i)
+              target[write + row * to[last - 1] + i] = source[read + row + i * from[last]];
           }
         }
       }
     });
+  }
+
+  /// to[k * to_step + i] = from[i * from_step + k] for i and k below 4.
+  template <class T>
+  static void transpose_4x4(const T* source, std::int64_t from_step, T* target, std::int64_t to_step) noexcept {
+    if constexpr (sizeof(T) == 4) {
+      using Vector [[gnu::vector_size(16)]] = std::uint32_t;
+      Vector x[4], y[4];
+      for (int i = 0; i < 4; ++i) std::memcpy(&x[i], source + i * from_step, sizeof(Vector));
+      const Vector low02 = __builtin_shufflevector(x[0], x[2], 0, 4, 1, 5);
+      const Vector high02 = __builtin_shufflevector(x[0], x[2], 2, 6, 3, 7);
+      const Vector low13 = __builtin_shufflevector(x[1], x[3], 0, 4, 1, 5);
+      const Vector high13 = __builtin_shufflevector(x[1], x[3], 2, 6, 3, 7);
+      y[0] = __builtin_shufflevector(low02, low13, 0, 4, 1, 5);
+      y[1] = __builtin_shufflevector(low02, low13, 2, 6, 3, 7);
+      y[2] = __builtin_shufflevector(high02, high13, 0, 4, 1, 5);
+      y[3] = __builtin_shufflevector(high02, high13, 2, 6, 3, 7);
+      for (int k = 0; k < 4; ++k) std::memcpy(target + k * to_step, &y[k], sizeof(Vector));
+    } else {
+      for (std::int64_t k = 0; k < 4; ++k) {
+        for (std::int64_t i = 0; i < 4; ++i) target[k * to_step + i] = source[i * from_step + k];
+      }
+    }
   }
 
   template <class T>
