@@ -49,6 +49,8 @@ Matrices matrices_of(const Shape& shape, const AxisList& batch, const AxisList& 
 // take turns, and the executor's other threads wait. It is for products so large that it wins all the same.
 constexpr std::int64_t large_product = std::int64_t{1} << 28;  // multiply-adds
 
+constexpr std::int64_t packing_pays = std::int64_t{1} << 20;  // multiply-adds, too
+
 std::mutex& blas_turn() noexcept {
   static std::mutex mutex;
   return mutex;
@@ -109,6 +111,13 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
             static_cast<int>(columns));
       }
       return;
+    }
+    if (batches == 1 && rows * columns * depth >= packing_pays) {
+      const MatrixStrides left_strides{left.contracted_first ? 1 : depth, left.contracted_first ? rows : 1};
+      const MatrixStrides right_strides{right.contracted_first ? 1 : depth, right.contracted_first ? columns : 1};
+      if (dense_gemm(rows, columns, depth, inputs[0].as<T>(), left_strides, inputs[1].as<T>(), right_strides,
+                     output.as<T>(), executor))
+        return;
     }
     executor.parallel_for(batches * grid.tasks(), [&](std::int64_t task) {
       const std::int64_t batch = task / grid.tasks();

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/scratch.hpp"
+
 // clang ignores the target pragma; it gets the portable form.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define LINSEED_X86_TILES 1
@@ -61,6 +63,19 @@ struct Panel {
   bool accumulate;
 };
 
+/// Some rows and columns of a product of packed factors: `left` has all rows of a tile side by side for each point of
+/// depth, `right` two vectors of columns.
+template <class T>
+struct DenseTile {
+  const T* left;
+  const T* right;
+  std::int64_t depth;
+  T* result;
+  std::int64_t result_stride;
+  std::int64_t rows, columns;  // that exist
+  bool accumulate;
+};
+
 // Plain vectors of 16 bytes: SSE2, NEON, or whatever the compiler makes of them.
 namespace portable {
 
@@ -87,8 +102,11 @@ struct Simd {
 };
 template <int vectors>
 constexpr int tile_rows = vectors == 1 ? 8 : 6;
+constexpr int dense_rows = 6;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
+
+#include "kernels/cpu/dense_gemm_tile.inc"
 
 }  // namespace portable
 
@@ -142,8 +160,11 @@ struct Simd<double> {
 };
 template <int vectors>
 constexpr int tile_rows = vectors == 1 ? 8 : 6;
+constexpr int dense_rows = 6;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
+
+#include "kernels/cpu/dense_gemm_tile.inc"
 
 }  // namespace avx2
 #pragma GCC pop_options
@@ -188,8 +209,11 @@ struct Simd<double> {
 };
 template <int vectors>
 constexpr int tile_rows = 8;
+constexpr int dense_rows = 12;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
+
+#include "kernels/cpu/dense_gemm_tile.inc"
 
 }  // namespace avx512
 #pragma GCC pop_options
@@ -277,5 +301,104 @@ template void offset_gemm(const float*, const Lattice&, const Lattice&, const fl
                           VectorSet) noexcept;
 template void offset_gemm(const double*, const Lattice&, const Lattice&, const double*, Columns, double*, bool,
                           VectorSet) noexcept;
+
+// ---- products of matrices ----
+
+namespace {
+
+template <class T>
+struct DenseKernel {
+  std::int64_t rows, columns;  // of a tile
+  void (*tile)(const DenseTile<T>&) noexcept;
+};
+
+template <class T>
+DenseKernel<T> dense_kernel_of(VectorSet set) noexcept {
+#if LINSEED_X86_TILES
+  if (set == VectorSet::avx512) return {avx512::dense_rows, 128 / sizeof(T), avx512::dense_tile<T>};
+  if (set == VectorSet::avx2) return {avx2::dense_rows, 64 / sizeof(T), avx2::dense_tile<T>};
+#endif
+  static_cast<void>(set);
+  return {portable::dense_rows, 32 / sizeof(T), portable::dense_tile<T>};
+}
+
+/// Lays `count` rows of a factor side by side for each point of depth, zeros up to `width`:
+/// packed[k * width + i] = from[i * row_stride + k * depth_stride].
+template <class T>
+void pack_side_by_side(const T* from, MatrixStrides strides, std::int64_t count, std::int64_t depth, std::int64_t width,
+                       T* packed) noexcept {
+  if (strides.row == 1) {
+    for (std::int64_t k = 0; k < depth; ++k, packed += width) {
+      std::copy_n(from + k * strides.depth, count, packed);
+      std::fill_n(packed + count, width - count, T{});
+    }
+    return;
+  }
+  constexpr std::int64_t strip = 16;  // neighbours in depth share a line of the cache
+  for (std::int64_t first = 0; first < depth; first += strip) {
+    const std::int64_t last = std::min(depth, first + strip);
+    for (std::int64_t i = 0; i < width; ++i) {
+      const T* row = from + i * strides.row;
+      for (std::int64_t k = first; k < last; ++k) packed[k * width + i] = i < count ? row[k * strides.depth] : T{};
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
+                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept {
+  const DenseKernel<T> kernel = dense_kernel_of<T>(best_vector_set());
+  const std::int64_t row_tiles = (rows + kernel.rows - 1) / kernel.rows;
+  const std::int64_t column_tiles = (columns + kernel.columns - 1) / kernel.columns;
+  const std::int64_t left_tile = kernel.rows * depth, right_tile = kernel.columns * depth;  // elements, packed
+  void* const memory = scratch<Scratch::packed_factors>(
+      (row_tiles * left_tile + column_tiles * right_tile) * static_cast<std::int64_t>(sizeof(T)) + 64);
+  if (memory == nullptr) return false;
+  T* const packed_right = reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory) + 63) / 64 * 64);
+  T* const packed_left = packed_right + column_tiles * right_tile;
+
+  executor.parallel_for(column_tiles + row_tiles, [&](std::int64_t task) {
+    if (task < column_tiles) {
+      pack_side_by_side(right + task * kernel.columns * right_strides.row, right_strides,
+                        std::min(kernel.columns, columns - task * kernel.columns), depth, kernel.columns,
+                        packed_right + task * right_tile);
+    } else {
+      const std::int64_t tile = task - column_tiles;
+      pack_side_by_side(left + tile * kernel.rows * left_strides.row, left_strides,
+                        std::min(kernel.rows, rows - tile * kernel.rows), depth, kernel.rows,
+                        packed_left + tile * left_tile);
+    }
+  });
+
+  // A task has a block of the result. Its rows stay in the second cache for a piece of depth, the columns of a tile in
+  // the first.
+  constexpr std::int64_t tall = 10, wide = 4;  // tiles
+  const std::int64_t across = (column_tiles + wide - 1) / wide;
+  executor.parallel_for((row_tiles + tall - 1) / tall * across, [&](std::int64_t task) {
+    const std::int64_t first_row = task / across * tall, first_column = task % across * wide;
+    for (std::int64_t k = 0; k < depth; k += depth_block) {
+      for (std::int64_t n = first_column; n < std::min(column_tiles, first_column + wide); ++n) {
+        for (std::int64_t m = first_row; m < std::min(row_tiles, first_row + tall); ++m) {
+          kernel.tile({.left = packed_left + m * left_tile + k * kernel.rows,
+                       .right = packed_right + n * right_tile + k * kernel.columns,
+                       .depth = std::min(depth_block, depth - k),
+                       .result = result + m * kernel.rows * columns + n * kernel.columns,
+                       .result_stride = columns,
+                       .rows = std::min(kernel.rows, rows - m * kernel.rows),
+                       .columns = std::min(kernel.columns, columns - n * kernel.columns),
+                       .accumulate = k > 0});
+        }
+      }
+    }
+  });
+  return true;
+}
+
+template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const float*, MatrixStrides, const float*,
+                         MatrixStrides, float*, const Executor&) noexcept;
+template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const double*, MatrixStrides, const double*,
+                         MatrixStrides, double*, const Executor&) noexcept;
 
 }  // namespace linseed::kernels::cpu

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include <linseed/core/executor.hpp>
+
 namespace linseed::kernels::cpu {
 
 /// A grid of up to four dimensions whose points have a place in each of two arrays: a convolution's pixels lie in input
@@ -37,5 +39,17 @@ VectorSet best_vector_set() noexcept;
 template <class T>
 void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const T* right, Columns columns, T* result,
                  bool accumulate, VectorSet set = best_vector_set()) noexcept;
+
+/// Where element (row, depth) of the left factor lies, or (column, depth) of the right one.
+struct MatrixStrides {
+  std::int64_t row, depth;
+};
+
+/// result[row * columns + column] = sum over depth of left(row, depth) * right(column, depth), from factors that are
+/// packed first. Worth it for products of some size; the bits are those of offset_gemm. False, and nothing is done,
+/// where memory is short.
+template <class T>
+bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
+                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept;
 
 }  // namespace linseed::kernels::cpu

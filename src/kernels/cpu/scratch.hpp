@@ -8,7 +8,7 @@
 namespace linseed::kernels::cpu {
 
 /// What a kernel needs memory for; each purpose has its own, so that one kernel may use several.
-enum class Scratch { conv_tile, conv_partials, lanes_input, lanes_cotangent, lanes_rows, lanes_weights };
+enum class Scratch { conv_tile, conv_partials, lanes_input, lanes_cotangent, lanes_rows, lanes_weights, packed_factors };
 
 /// Memory that a thread keeps from call to call. Null when there is none to be had.
 template <Scratch purpose>
