@@ -52,3 +52,8 @@
 #include <linseed/data/idx.hpp>
 #include <linseed/data/fashion_mnist.hpp>
 #include <linseed/data/batches.hpp>
+
+#include <linseed/train/early_stopping.hpp>
+#include <linseed/train/history.hpp>
+#include <linseed/train/examples.hpp>
+#include <linseed/train/fit.hpp>
