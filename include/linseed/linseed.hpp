@@ -55,5 +55,8 @@
 
 #include <linseed/train/early_stopping.hpp>
 #include <linseed/train/history.hpp>
+#include <linseed/train/curves.hpp>
 #include <linseed/train/examples.hpp>
 #include <linseed/train/fit.hpp>
+#include <linseed/train/listeners.hpp>
+#include <linseed/train/event_writer.hpp>

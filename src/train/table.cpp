@@ -21,6 +21,12 @@ SplitName split_name(std::string_view name) {
   return {"", std::string(name)};
 }
 
+std::string words(std::string name) {
+  if (name == "examples_per_second") return "examples/s";
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
 std::string display(double value) {
   const double size = std::fabs(value);
   if (!std::isfinite(value)) return fmt::format("{}", value);
@@ -35,9 +41,9 @@ Table::Table(const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       SplitName split = split_name(name);
       if (split.pass != pass) continue;
-      std::replace(split.rest.begin(), split.rest.end(), '_', ' ');
-      const std::size_t width = std::max(split.rest.size(), narrowest);
-      columns_.push_back({name, std::move(split.pass), std::move(split.rest), width});
+      std::string title = words(split.rest);
+      const std::size_t width = std::max(title.size(), narrowest);
+      columns_.push_back({name, std::move(split.pass), std::move(title), width});
     }
   }
   for (std::size_t i = 0, end = 0; i < columns_.size(); i = end) {  // the name of a pass needs room above its columns
@@ -45,7 +51,7 @@ Table::Table(const std::vector<std::string>& names) {
     for (end = i; end < columns_.size() && columns_[end].pass == columns_[i].pass; ++end) {
       room += columns_[end].width + (end > i ? gap.size() : 0);
     }
-    const std::size_t needed = columns_[i].pass.size() + 2;
+    const std::size_t needed = columns_[i].pass.size() + 4;  // spaces and dashes
     if (!columns_[i].pass.empty() && room < needed) columns_[i].width += needed - room;
   }
 }

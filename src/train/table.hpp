@@ -14,6 +14,9 @@ struct SplitName {
 };
 [[nodiscard]] SplitName split_name(std::string_view name);
 
+/// A name as people read it: "top 5 accuracy", "examples/s".
+[[nodiscard]] std::string words(std::string name);
+
 /// A number as people read it: 0.2534, 12346, 1.5e-07.
 [[nodiscard]] std::string display(double value);
 
