@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -109,6 +111,17 @@ void write_jsonl(const std::string& path, const History& history) {
 
 void write_csv(const std::string& path, const History& history) {
   detail::write_file("write_csv", path, to_csv(history));
+}
+
+JsonlWriter::JsonlWriter(std::string path) : path_(std::move(path)) {
+  detail::write_file("JsonlWriter", path_, "");
+  is_regular_ = std::filesystem::is_regular_file(path_);
+}
+
+void JsonlWriter::append(const EpochRecord& record) {
+  std::string text = (is_regular_ ? text_ : std::string()) + to_json(record) + '\n';
+  detail::write_file("JsonlWriter", path_, text);
+  text_ = std::move(text);
 }
 
 }  // namespace linseed::training

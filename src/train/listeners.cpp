@@ -142,7 +142,13 @@ Listener csv_file(const std::string& path) {
 }
 
 Listener jsonl_file(const std::string& path) {
-  return rewriting([path](const History& history) { write_jsonl(path, history); });
+  return [path, writer = std::shared_ptr<JsonlWriter>()](const Event& event) mutable {
+    if (event.when == When::run_begin) {
+      writer = std::make_shared<JsonlWriter>(path);
+      for (const EpochRecord& record : event.history.epochs) writer->append(record);
+    }
+    if (event.when == When::epoch_end) writer->append(event.history.epochs.back());
+  };
 }
 
 Listener html_report_file(const std::string& path, const ReportOptions& options) {

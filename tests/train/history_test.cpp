@@ -114,3 +114,30 @@ TEST_CASE("files are written completely or not at all") {
   CHECK(error_of<FileError>([] { write_csv("/dev/full", two_epochs()); }) ==
         "[write_csv] The file cannot be written.\n  at: /dev/full\n  got: No space left on device");
 }
+
+TEST_CASE("JSON Lines grow by an epoch at a time") {
+  const support::Folder folder;
+  std::ofstream(folder / "h") << "of an earlier run";
+  JsonlWriter writer(folder / "h");
+  CHECK(folder.read("h").empty());
+  const History history = two_epochs();
+  writer.append(history.epochs[0]);
+  CHECK(folder.read("h") == to_json(history.epochs[0]) + "\n");
+  writer.append(history.epochs[1]);
+  CHECK(folder.read("h") == to_jsonl(history));
+  CHECK(folder.names() == std::vector<std::string>{"h"});
+  CHECK(error_of<FileError>([&] {
+          JsonlWriter(folder / "no/h");
+        }).starts_with("[JsonlWriter] The file cannot be written.\n  at: "));
+
+  // A pipe gets each line once.
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  JsonlWriter lines(fmt::format("/dev/fd/{}", ends[1]));
+  for (const EpochRecord& record : history.epochs) lines.append(record);
+  close(ends[1]);
+  std::string got(4096, '\0');
+  got.resize(static_cast<std::size_t>(read(ends[0], got.data(), got.size())));
+  close(ends[0]);
+  CHECK(got == to_jsonl(history));
+}

@@ -49,4 +49,18 @@ struct History {
 void write_jsonl(const std::string& path, const History& history);
 void write_csv(const std::string& path, const History& history);
 
+/// JSON Lines that grow by an epoch at a time: the file is replaced as a whole each time; what is no regular file, as
+/// /dev/stdout, gets the new line alone.
+class JsonlWriter {
+ public:
+  /// Begins with an empty file. Throws FileError.
+  explicit JsonlWriter(std::string path);
+  /// Throws FileError; the file then holds the records before.
+  void append(const EpochRecord& record);
+
+ private:
+  std::string path_, text_;
+  bool is_regular_;
+};
+
 }  // namespace linseed::training
