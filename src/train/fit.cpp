@@ -252,6 +252,7 @@ class Run {
             .epochs = options_.epochs,
             .examples = examples_,
             .total = total_,
+            .seconds = seconds_,
             .scores = scores_};
   }
 
@@ -262,15 +263,14 @@ class Run {
     if (guard_.interrupted() && !reason_) reason_ = StopReason::interrupt;
   }
 
-  /// A pass over a set. `step` gives the totals of a batch. Gives the seconds that were spent on batches and steps;
-  /// `scores_` are the pass's.
+  /// A pass over a set. `step` gives the totals of a batch.
   template <class Step>
-  double pass(const Examples& examples, bool training, const Step& step) {
+  void pass(const Examples& examples, bool training, const Step& step) {
     std::vector<Average> averages(options_.metrics.size() + 1);
     scores_.assign(1, {"loss"});
     for (const Metric& metric : options_.metrics) scores_.push_back({metric.name});
     examples_ = 0;
-    double seconds = 0.0;
+    seconds_ = 0.0;
     Clock::time_point start = Clock::now();
     const BatchStream stream = stream_of(examples, training);
     total_ = stream.examples;
@@ -282,7 +282,7 @@ class Run {
         scores_[i].value = averages[i].value();
       }
       examples_ += batch->input.extent(0);
-      seconds += seconds_since(start);
+      seconds_ += seconds_since(start);
       tell(training ? When::train_step : When::validation_step);
       start = Clock::now();
       if (reason_ || (options_.limit > 0 && examples_ >= options_.limit)) break;
@@ -291,7 +291,6 @@ class Run {
       throw ValueError(op, training ? "The training set is empty." : "The validation set is empty.",
                        {.at = fmt::format("epoch {}", epoch_)});
     }
-    return seconds;
   }
 
   void run_epoch(std::int64_t epoch) {
@@ -299,9 +298,10 @@ class Run {
     EpochRecord record{.epoch = epoch};
     scores_.clear();
     examples_ = total_ = 0;
+    seconds_ = 0.0;
     tell(When::epoch_begin);
     if (reason_) return;
-    const double seconds = pass(data_.train, /*training=*/true, [&](const Batch& batch) {
+    pass(data_.train, /*training=*/true, [&](const Batch& batch) {
       auto [next, totals] = train_step_(std::move(state_), batch, stream_key_);
       state_ = std::move(next);
       updated_ = true;
@@ -311,6 +311,7 @@ class Run {
       for (const Score& score : scores_) record.scores.push_back({prefix + score.name, score.value});
     };
     append_scores("train_");
+    const double seconds = seconds_;
     const std::int64_t examples = examples_;
     if (!reason_ && data_.validation) {
       pass(*data_.validation, /*training=*/false, [&](const Batch& batch) { return eval_step_(state_, batch); });
@@ -363,6 +364,7 @@ class Run {
   Array order_key_, stream_key_;
 
   std::int64_t epoch_ = 0, examples_ = 0, total_ = 0;
+  double seconds_ = 0.0;
   std::vector<Score> scores_;
   std::optional<EpochRecord> partial_;
   std::optional<StopReason> reason_;

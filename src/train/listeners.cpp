@@ -20,7 +20,8 @@ using linseed::detail::terminal_size;
 
 constexpr int piped_width = 100;
 constexpr int tallest_plot = 12;
-constexpr int other_lines = 8;  // of a terminal: axes, some of the table, the bar
+constexpr int shortest_plot = 4;
+constexpr int other_lines = 4;  // of a terminal: a little of the table, and the bar
 
 class Console {
  public:
@@ -43,8 +44,9 @@ class Console {
     if (!options_.bars || !is_terminal_) return;
     if (!bar_ || event.examples <= seen_) {  // another pass
       bar_.reset();
-      bar_ = std::make_shared<Progress>(options_.stream,
-                                        fmt::format("epoch {}/{} {:10}", event.epoch, event.epochs, pass), event.total);
+      bar_ =
+          std::make_shared<Progress>(options_.stream, fmt::format("epoch {}/{} {:10}", event.epoch, event.epochs, pass),
+                                     event.total, event.seconds);
     }
     seen_ = event.examples;
     bar_->update(event.examples, fmt::format("loss {}", detail::display(event.scores.front().value)));
@@ -59,26 +61,29 @@ class Console {
       has_head_ = true;
       write(table.row(history.epochs.back()));
     }
-    if (options_.plot && is_terminal_ && history.epochs.size() > 1) {
-      const auto [columns, rows] = terminal_size(options_.stream);
-      const int height = rows > 0 ? std::min(tallest_plot, rows - other_lines) : tallest_plot;
-      if (height >= 2) show_plot(history, columns > 0 ? columns - 1 : piped_width, height, /*color=*/true);
-    }
+    if (options_.plot && is_terminal_ && history.epochs.size() > 1) show_fitting_plot(history);
     std::fflush(options_.stream);
   }
 
   void end_run(const History& history) {
     bar_.reset();
     if (options_.plot && !is_terminal_ && history.epochs.size() > 1) {
-      show_plot(history, piped_width, tallest_plot, /*color=*/false);
+      write(plot(history, {.width = piped_width, .height = tallest_plot}));
     }
     std::fflush(options_.stream);
   }
 
-  void show_plot(const History& history, int width, int height, bool color) {
-    const std::string text = plot(history, {.width = width, .height = height, .color = color});
-    plot_lines_ = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
-    write(text);
+  /// The tallest plot that does not scroll: what has left the terminal cannot be erased.
+  void show_fitting_plot(const History& history) {
+    const auto [columns, rows] = terminal_size(options_.stream);
+    const int width = columns > 0 ? columns - 1 : piped_width;
+    for (int height = tallest_plot; height >= shortest_plot; --height) {
+      const std::string text = plot(history, {.width = width, .height = height, .color = true});
+      const auto lines = static_cast<int>(std::count(text.begin(), text.end(), '\n'));
+      if (rows > 0 && lines > rows - other_lines) continue;
+      plot_lines_ = lines;
+      return write(text);
+    }
   }
 
   void erase_plot() {

@@ -10,8 +10,12 @@ namespace {
 constexpr auto interval = std::chrono::milliseconds(100);
 }  // namespace
 
-Progress::Progress(std::FILE* stream, std::string label, std::int64_t total)
-    : stream_(stream), label_(std::move(label)), total_(total), is_terminal_(detail::is_terminal(stream)) {}
+Progress::Progress(std::FILE* stream, std::string label, std::int64_t total, double seconds)
+    : stream_(stream),
+      label_(std::move(label)),
+      total_(total),
+      seconds_(seconds),
+      is_terminal_(detail::is_terminal(stream)) {}
 
 Progress::~Progress() { clear(); }
 
@@ -25,7 +29,7 @@ void Progress::update(std::int64_t done, std::string_view words) {
                                           .words = words,
                                           .done = done,
                                           .total = total_,
-                                          .seconds = std::chrono::duration<double>(now - start_).count()},
+                                          .seconds = seconds_ + std::chrono::duration<double>(now - made_).count()},
                                          detail::terminal_size(stream_).columns, detail::utf8_locale());
   std::fprintf(stream_, "\r\033[K%s", line.c_str());
   std::fflush(stream_);

@@ -327,7 +327,9 @@ TEST_CASE("listeners hear of everything in order, and may stop the run") {
     seen += fmt::format("{} {}/{} {}/{} step {} history {}\n", names[static_cast<int>(event.when)], event.epoch,
                         event.epochs, event.examples, event.total, event.state.step.item<int>(),
                         event.history.epochs.size());
-    if (event.when == When::train_step) CHECK(event.scores.at(0).name == "loss");
+    if (event.when != When::train_step) return;
+    CHECK(event.scores.at(0).name == "loss");
+    CHECK(event.seconds > 0.0);
   };
   options.listeners = {record};
   const Data data{.train = {line_x, line_y},

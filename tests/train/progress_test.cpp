@@ -71,6 +71,16 @@ TEST_CASE("Progress is silent on what is no terminal") {
   std::fclose(file);
 }
 
+TEST_CASE("Progress counts from when the work began") {
+  support::PseudoTerminal terminal(100, 24);
+  {
+    Progress progress(terminal.stream(), "epoch 1", 5010, /*seconds=*/10000.0);
+    progress.update(5000, "");
+  }
+  const std::string text = terminal.read();
+  CHECK(text.find("  0.5/s  0:20 left") != std::string::npos);
+}
+
 TEST_CASE("Progress draws on a terminal of any width and wipes itself away") {
   for (const int columns : {0, 1, 2, 40, 80}) {
     CAPTURE(columns);
@@ -143,6 +153,27 @@ TEST_CASE("the console has bars, a table and a plot that stays below it on a ter
     const std::string table = to_table(result.history);
     const std::string last_row = table.substr(table.rfind('\n', table.size() - 2) + 1);
     CHECK(text.find(last_row.substr(0, last_row.size() - 1)) != std::string::npos);
+  }
+}
+
+TEST_CASE("a plot is never taller than its terminal") {
+  for (const int rows : {0, 5, 12, 18, 24}) {
+    CAPTURE(rows);
+    support::PseudoTerminal terminal(60, rows);
+    training::FitOptions options{
+        .loss = nn::squared_error,
+        .metrics = {{"error", nn::squared_error}},  // a second chart, which stands below the first
+        .epochs = 3,
+        .listeners = {training::console({.stream = terminal.stream()})},
+        .read_environment = false};
+    (void)training::fit(nn::Dense{.features = 1}, optim::sgd(0.1), {.train = {x, 2 * x}}, options);
+    const std::string text = terminal.read();
+    const std::size_t jump = text.find("A\r\033[J");
+    CHECK((jump != std::string::npos) ==
+          (rows == 0 || rows >= 18));  // 2 charts of 4 lines and 3 around them, and 4 more
+    if (jump == std::string::npos) continue;
+    const int lines = std::stoi(text.substr(text.rfind('[', jump) + 1));
+    CHECK(lines == (rows == 0 ? 30 : rows == 18 ? 14 : 20));
   }
 }
 

@@ -47,6 +47,7 @@ struct Event {
   std::int64_t epochs = 0;
   std::int64_t examples = 0;         ///< of the present pass over the training or validation set, so far; of how many:
   std::int64_t total = 0;            ///< 0: not known
+  double seconds = 0.0;              ///< of the present pass so far, listeners left out
   const std::vector<Score>& scores;  ///< of the present pass so far: "loss" and the metrics
 };
 
@@ -96,7 +97,7 @@ struct FitOptions {
   bool restore_best = false;                ///< return the state after the best epoch instead of the last one
   History history = {};                     ///< of an earlier run: epochs count on from its last one
   Executor executor = Executor(1);
-  bool catch_interrupt = true;   ///< SIGINT (Ctrl-C) ends the run after the present step
+  bool catch_interrupt = true;   ///< SIGINT (Ctrl-C) ends the run after the present step, a second one the program
   bool read_environment = true;  ///< MAX_EPOCH, where it is set, in place of `epochs`, DATASET_LIMIT of `limit`
 };
 

@@ -13,13 +13,14 @@ namespace linseed {
 /// printed as plain lines by its user.
 class Progress {
  public:
-  /// Writes to `stream`, which must outlive the bar. With a `total` of 0, which means unknown, it only counts.
-  Progress(std::FILE* stream, std::string label, std::int64_t total);
+  /// Writes to `stream`, which must outlive the bar. With a `total` of 0, which means unknown, it only counts. The work
+  /// began `seconds` ago.
+  Progress(std::FILE* stream, std::string label, std::int64_t total, double seconds = 0.0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Shows that `done` of `total` are done, with a few words behind the bar, the rate since the bar was made, and the
+  /// Shows that `done` of `total` are done, with a few words behind the bar, the rate since the work began, and the
   /// time left at that rate; redraws at most ten times a second.
   void update(std::int64_t done, std::string_view words);
   /// Wipes the bar away.
@@ -29,9 +30,10 @@ class Progress {
   std::FILE* stream_;
   std::string label_;
   std::int64_t total_;
+  double seconds_;
   bool is_terminal_;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point made_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point next_draw_{};
 };
 
