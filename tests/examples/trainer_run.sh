@@ -19,7 +19,7 @@ grep -q 'nowhere' "$folder/error" || fail "the missing data folder is not named"
 
 case $name in
   lenet_concise)
-    printed '^the book, Java  0\.254 +0\.907 +0\.836$'
+    printed '^the book, Java  0\.254 +0\.907 +0\.836 +14497 '
     printed '^gamma of BatchNorm_0: \['
     "$program" embedded "$folder/run" >"$folder/out"
     [ "$(wc -l <"$folder/run/history.csv")" -eq 3 ] || fail "history.csv must have a head and two lines"

@@ -35,7 +35,8 @@ struct Metric {
   Evaluator evaluator;
 };
 
-/// When listeners are called: once at either end of the run, once at either end of each epoch, and after each step.
+/// When listeners are called: at either end of the run, however it ends; when an epoch begins, and when it is finished;
+/// after each step.
 enum class When { run_begin, epoch_begin, train_step, validation_step, epoch_end, run_end };
 
 /// What a listener is told. The references live as long as the call.
@@ -54,7 +55,8 @@ struct Event {
 /// What a listener answers.
 enum class Action { proceed, stop };
 
-/// Anything that can be called with an Event, and returns an Action or nothing.
+/// Anything that can be called with an Event, and returns an Action or nothing. `fit` copies its listeners, so that
+/// each run begins with them as they were: what is to outlive the run is captured by reference.
 class Listener {
  public:
   template <class F>
