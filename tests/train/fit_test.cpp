@@ -189,6 +189,32 @@ TEST_CASE("the same call gives the same bits, at any number of threads, and leav
   check_identical(state, line_state());
 }
 
+TEST_CASE("each epoch has an order, and each step keys, of its own") {
+  FitOptions options = line_options();
+  options.metrics = {{"target", [](const Array&, const Array& target) { return target; }}};
+  std::vector<double> first_batches;
+  options.listeners = {[&](const Event& event) {
+    if (event.when == When::train_step && event.examples == 4) first_batches.push_back(event.scores.at(1).value);
+  }};
+  const FitResult shuffled = training::fit(line_state(0.0), line(), options);
+  REQUIRE(first_batches.size() == 3);
+  CHECK(first_batches[0] != first_batches[1]);
+  CHECK(first_batches[1] != first_batches[2]);
+  // Every epoch has seen all targets, whose mean is 2 * 0.45 + 1.
+  for (const double target : shuffled.history.column("train_target")) CHECK(target == doctest::Approx(1.9));
+  options.shuffle = false;
+  first_batches.clear();
+  (void)training::fit(line_state(0.0), line(), options);
+  CHECK(first_batches[0] == first_batches[1]);
+
+  // Nothing but the units that are dropped differs from step to step.
+  options.batch_size = 10;
+  const FitResult dropped = training::fit(Dropped{}, optim::sgd(0.0), line(), options);
+  const std::vector<double> losses = dropped.history.column("train_loss");
+  CHECK(losses[0] != losses[1]);
+  CHECK(losses[1] != losses[2]);
+}
+
 TEST_CASE("a run that goes on is the run that never ended") {
   const Data data{.train = {line_x, line_y}, .validation = training::Examples(line_x, line_y)};
   FitOptions options = line_options();
