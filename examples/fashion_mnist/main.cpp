@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
+#include <optional>
 
 #include <CLI/Error.hpp>
-#include <nlohmann/json.hpp>
 
 #include <linseed/linseed.hpp>
 
@@ -69,13 +68,6 @@ struct Scores {
   }
 };
 
-std::ofstream open_history(const std::string& path) {
-  if (path.empty()) return {};
-  std::ofstream file(path);
-  if (!file) throw FileError("history", "The file cannot be written.", {.at = path});
-  return file;
-}
-
 void run(const Options& options) {
   const data::FashionMnist dataset = options.load();
   const Array key = random::key(options.seed);
@@ -89,10 +81,11 @@ void run(const Options& options) {
   const Executor executor(options.threads);
   const auto train = jit(train_step, {.executor = executor});
   const auto eval = jit(eval_step, {.executor = executor});
-  std::ofstream history = open_history(options.history);
+  std::optional<training::JsonlWriter> history;
+  if (!options.history.empty()) history.emplace(options.history);
 
   for (std::int64_t epoch = 1; epoch <= options.epochs; ++epoch) {
-    Scores training, testing;
+    Scores trained, tested;
     const auto start = std::chrono::steady_clock::now();
     double seconds = 0.0;
     Progress bar(stdout, fmt::format("epoch {}/{}", epoch, options.epochs), steps_per_epoch * options.batch_size);
@@ -100,29 +93,26 @@ void run(const Options& options) {
          data::shuffled(dataset.train, options.batch_size, random::fold_in(key, epoch), {.drop_last = true})) {
       Metrics metrics;
       std::tie(state, metrics) = train(std::move(state), batch);
-      training.add(metrics, batch.label.size());
+      trained.add(metrics, batch.label.size());
       seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      bar.update(training.loss.count, fmt::format("loss {:.4f}  {:.0f} examples/s", training.loss.value(),
-                                                  static_cast<double>(training.loss.count) / seconds));
+      bar.update(trained.loss.count, fmt::format("loss {:.4f}", trained.loss.value()));
     }
-    const double rate = static_cast<double>(training.loss.count) / seconds;
+    const double rate = static_cast<double>(trained.loss.count) / seconds;
     for (const data::Batch& batch : data::Batches(dataset.test, options.batch_size))
-      testing.add(eval(state, batch), batch.label.size());
+      tested.add(eval(state, batch), batch.label.size());
     bar.clear();
     fmt::print(
         "epoch {:2}  train loss {:.4f}  train accuracy {:.4f}  test loss {:.4f}  test accuracy {:.4f}  {:.0f} "
         "examples/s\n",
-        epoch, training.loss.value(), training.accuracy.value(), testing.loss.value(), testing.accuracy.value(), rate);
+        epoch, trained.loss.value(), trained.accuracy.value(), tested.loss.value(), tested.accuracy.value(), rate);
     std::fflush(stdout);
-    if (history.is_open()) {
-      const nlohmann::ordered_json line{{"epoch", epoch},
-                                        {"train_loss", training.loss.value()},
-                                        {"train_accuracy", training.accuracy.value()},
-                                        {"test_loss", testing.loss.value()},
-                                        {"test_accuracy", testing.accuracy.value()},
-                                        {"examples_per_second", rate}};
-      if (!(history << line.dump() << std::endl))
-        throw FileError("history", "Writing failed.", {.at = options.history});
+    if (history) {
+      history->append({.epoch = epoch,
+                       .scores = {{"train_loss", trained.loss.value()},
+                                  {"train_accuracy", trained.accuracy.value()},
+                                  {"test_loss", tested.loss.value()},
+                                  {"test_accuracy", tested.accuracy.value()},
+                                  {"examples_per_second", rate}}});
     }
   }
   fmt::print("gamma of BatchNorm_0: {}\n", state.params["BatchNorm_0"]["scale"]);

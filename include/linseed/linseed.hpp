@@ -53,3 +53,11 @@
 #include <linseed/data/fashion_mnist.hpp>
 #include <linseed/data/batches.hpp>
 #include <linseed/data/padding.hpp>
+
+#include <linseed/train/early_stopping.hpp>
+#include <linseed/train/history.hpp>
+#include <linseed/train/curves.hpp>
+#include <linseed/train/examples.hpp>
+#include <linseed/train/fit.hpp>
+#include <linseed/train/listeners.hpp>
+#include <linseed/train/event_writer.hpp>

@@ -10,9 +10,7 @@
 
 namespace linseed {
 
-namespace {
-
-Array hits(const Array& logits, const Array& labels) {
+Array correct(const Array& logits, const Array& labels) {
   if (logits.rank() != labels.rank() + 1 ||
       !(Shape(logits.shape().begin(), logits.shape().end() - 1) == labels.shape())) {
     throw ShapeError(
@@ -22,10 +20,8 @@ Array hits(const Array& logits, const Array& labels) {
   return argmax(logits, -1) == labels;
 }
 
-}  // namespace
-
-Array accuracy(const Array& logits, const Array& labels) { return mean(hits(logits, labels)); }
-Array correct_predictions(const Array& logits, const Array& labels) { return sum(hits(logits, labels)); }
+Array accuracy(const Array& logits, const Array& labels) { return mean(correct(logits, labels)); }
+Array correct_predictions(const Array& logits, const Array& labels) { return sum(correct(logits, labels)); }
 
 double Average::value() const {
   return count == 0 ? std::numeric_limits<double>::quiet_NaN() : total / static_cast<double>(count);

@@ -2,21 +2,20 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
-#include <unistd.h>
+#include "train/terminal.hpp"
 
 namespace linseed {
 
 namespace {
-constexpr std::int64_t width = 30;
 constexpr auto interval = std::chrono::milliseconds(100);
 }  // namespace
 
-Progress::Progress(std::FILE* stream, std::string label, std::int64_t total)
+Progress::Progress(std::FILE* stream, std::string label, std::int64_t total, double seconds)
     : stream_(stream),
       label_(std::move(label)),
-      total_(std::max<std::int64_t>(1, total)),
-      is_terminal_(isatty(fileno(stream)) == 1) {}
+      total_(total),
+      seconds_(seconds),
+      is_terminal_(detail::is_terminal(stream)) {}
 
 Progress::~Progress() { clear(); }
 
@@ -25,10 +24,14 @@ void Progress::update(std::int64_t done, std::string_view words) {
   if (!is_terminal_ || (now < next_draw_ && done < total_)) return;
   next_draw_ = now + interval;
   drawn_ = true;
-  const std::int64_t filled = std::clamp<std::int64_t>(done * width / total_, 0, width);
-  const std::string bar = std::string(static_cast<std::size_t>(filled), '=') + (filled < width ? ">" : "");
-  const std::string line = fmt::format("\r\033[K{} [{:<{}}] {:3}%  {}", label_, bar, width, done * 100 / total_, words);
-  std::fputs(line.c_str(), stream_);
+  const std::string line =
+      "\r\033[K" + detail::progress_line({.label = label_,
+                                          .words = words,
+                                          .done = done,
+                                          .total = total_,
+                                          .seconds = seconds_ + std::chrono::duration<double>(now - made_).count()},
+                                         detail::terminal_size(stream_).columns, detail::utf8_locale());
+  std::fprintf(stream_, "\r\033[K%s", line.c_str());
   std::fflush(stream_);
 }
 

@@ -1,7 +1,6 @@
 #include <linseed/train/train_state.hpp>
 
 #include <cmath>
-#include <cstdio>
 
 #include <doctest/doctest.h>
 
@@ -13,7 +12,6 @@
 #include <linseed/ops/shape.hpp>
 #include <linseed/random/random.hpp>
 #include <linseed/train/metrics.hpp>
-#include <linseed/train/progress.hpp>
 #include <linseed/transform/jit.hpp>
 
 #include "support.hpp"
@@ -101,6 +99,11 @@ TEST_CASE("accuracy counts rows whose largest logit is at the label") {
   CHECK(error_of<ShapeError>([&] { return correct_predictions(logits, zeros({3}, int32)); }) == text);
 }
 
+TEST_CASE("correct says which rows those are") {
+  const Array logits{{0.1, 0.9, 0.0}, {2.0, 1.0, 0.0}, {0.0, 0.0, 1.0}};
+  CHECK(identical(correct(logits, Array{1, 1, 2}), Array{1, 0, 1} != 0));
+}
+
 TEST_CASE("averages over uneven batches are those of the whole") {
   // 10 examples with losses 1 ... 10 in batches of 4, 4 and 2: the mean is 5.5, and not the mean of the means, 5.83.
   const auto batch = [](int first, int count) { return astype(iota({count}, 0) + first, float32); };
@@ -125,21 +128,4 @@ TEST_CASE("correct predictions add up exactly where float32 means would not") {
   Average total{.total = 16777216.0, .count = 16777216};
   total = total.merge(Average::of_sum(Array(1), 1));
   CHECK(total.total == 16777217.0);
-}
-
-// ---- progress ----
-
-TEST_CASE("Progress is silent on what is no terminal") {
-  std::FILE* file = std::tmpfile();
-  REQUIRE(file != nullptr);
-  {
-    Progress progress(file, "epoch 1", 10);
-    for (int i = 0; i <= 10; ++i) progress.update(i, "loss 0.5");
-    progress.clear();
-    Progress empty(file, "nothing", 0);
-    empty.update(0, "");
-  }
-  std::fflush(file);
-  CHECK(std::ftell(file) == 0);
-  std::fclose(file);
 }

@@ -86,6 +86,22 @@ inline constexpr bool is_module =
     decltype(parameters_of<M>())::known || std::is_invocable_r_v<Array, const M&, Scope&, const Array&> ||
     std::is_invocable_r_v<Array, const M&, Scope&, const Array&, bool>;
 
+/// An optional<bool>, as BatchNorm has it, means something else than a flag that must be given.
+template <class M>
+inline constexpr bool takes_flag = [] {
+  constexpr auto parameters = parameters_of<M>();
+  if constexpr (parameters.known) {
+    if constexpr (std::tuple_size_v<typename decltype(parameters)::types> >= 2) {
+      return std::is_same_v<std::tuple_element_t<1, typename decltype(parameters)::types>, bool> &&
+             std::is_invocable_r_v<Array, const M&, Scope&, const Array&, bool>;
+    } else {
+      return false;
+    }
+  } else {
+    return std::is_invocable_r_v<Array, const M&, Scope&, const Array&, bool>;
+  }
+}();
+
 }  // namespace detail
 
 /// Any module, held by value with its type erased: what TrainState and Sequential store. It is called like the module,
@@ -117,6 +133,8 @@ class Model {
   [[nodiscard]] std::string_view name() const noexcept { return held_ ? held_->name() : "empty Model"; }
   /// False for plain functions, which have no variables.
   [[nodiscard]] bool is_module() const noexcept { return held_ && held_->is_module(); }
+  /// Whether the module can be called with (scope, Array, bool), as one that has a `train` argument.
+  [[nodiscard]] bool takes_flag() const noexcept { return held_ && held_->takes_flag(); }
   /// The `name` field of the module, where there is one.
   [[nodiscard]] std::string_view given_name() const noexcept { return held_ ? held_->given_name() : ""; }
 
@@ -133,6 +151,7 @@ class Model {
     virtual std::string_view name() const noexcept = 0;
     virtual std::string_view given_name() const noexcept = 0;
     virtual bool is_module() const noexcept = 0;
+    virtual bool takes_flag() const noexcept = 0;
   };
 
   template <class M>
@@ -209,6 +228,7 @@ class Model {
       }
     }
     bool is_module() const noexcept override { return detail::is_module<M>; }
+    bool takes_flag() const noexcept override { return detail::takes_flag<M>; }
 
     M module;
   };

@@ -8,6 +8,8 @@ namespace linseed {
 
 /// Share of rows whose largest logit is at the label: logits [..., classes], integer labels [...] -> float32 scalar.
 [[nodiscard]] Array accuracy(const Array& logits, const Array& labels);
+/// Which rows those are: bool [...], a metric for training::fit.
+[[nodiscard]] Array correct(const Array& logits, const Array& labels);
 /// Their number (int32 scalar), which adds up exactly over batches of any sizes.
 [[nodiscard]] Array correct_predictions(const Array& logits, const Array& labels);
 

@@ -8,17 +8,20 @@
 
 namespace linseed {
 
-/// A bar that moves on a terminal: "epoch 3 [=========>      ]  61%  loss 0.41  5120/s". On anything else it is silent,
-/// and what is worth keeping is printed as plain lines by its user.
+/// A bar that moves on a terminal: "epoch 3/10 [=========>      ]  61%  loss 0.4123  5120/s  0:04 left". What does not
+/// fit into the terminal's width is left out. On anything but a terminal it is silent, and what is worth keeping is
+/// printed as plain lines by its user.
 class Progress {
  public:
-  /// Writes to `stream`, which must outlive the bar.
-  Progress(std::FILE* stream, std::string label, std::int64_t total);
+  /// Writes to `stream`, which must outlive the bar. With a `total` of 0, which means unknown, it only counts. The work
+  /// began `seconds` ago.
+  Progress(std::FILE* stream, std::string label, std::int64_t total, double seconds = 0.0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Shows that `done` of `total` are done, with a few words behind the bar; redraws at most ten times a second.
+  /// Shows that `done` of `total` are done, with a few words behind the bar, the rate since the work began, and the
+  /// time left at that rate; redraws at most ten times a second.
   void update(std::int64_t done, std::string_view words);
   /// Wipes the bar away.
   void clear();
@@ -27,8 +30,10 @@ class Progress {
   std::FILE* stream_;
   std::string label_;
   std::int64_t total_;
+  double seconds_;
   bool is_terminal_;
   bool drawn_ = false;
+  std::chrono::steady_clock::time_point made_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point next_draw_{};
 };
 
