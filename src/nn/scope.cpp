@@ -92,11 +92,11 @@ const Tree* find_variable(const Tree& variables, const ScopeNode& owner, std::st
 }
 
 void set_variable(Tree& variables, const ScopeNode& owner, std::string_view collection, std::string_view name,
-                  Array value) {
+                  Tree value) {
   const std::string place = linseed::detail::join_path(collection, owner.path);
   const Tree* here = variables.find(place);
   Tree::Dict entries = here == nullptr ? Tree::Dict() : here->entries();
-  entries.insert_or_assign(std::string(name), Tree(std::move(value)));
+  entries.insert_or_assign(std::string(name), std::move(value));
   variables = variables.set(place, Tree(std::move(entries)));
 }
 
@@ -236,6 +236,30 @@ Variable Scope::variable(std::string_view collection, std::string_view name, con
 
 bool Scope::has_variable(std::string_view collection, std::string_view name) const {
   return find_variable(root_->variables, *node_, collection, name) != nullptr;
+}
+
+bool Scope::sow(std::string_view collection, std::string_view name, const Tree& value,
+                const std::function<Tree(const Tree&, const Tree&)>& reduce, const Tree& initial) {
+  if (!root_->filter.contains(collection)) return false;
+  const Tree* existing = find_variable(root_->variables, *node_, collection, name);
+  if (existing == nullptr) reserve_variable(*node_, collection, name);
+  set_variable(root_->variables, *node_, collection, name, reduce(existing == nullptr ? initial : *existing, value));
+  return true;
+}
+
+bool Scope::sow(std::string_view collection, std::string_view name, Tree value) {
+  const auto append = [&](const Tree& values, const Tree& next) {
+    if (values.is_leaf()) {
+      throw StructureError("sow", fmt::format("\"{}\" is a single Array, to which nothing can be appended.", name),
+                           {.at = linseed::detail::join_path(node_->path, name),
+                            .got = describe(values.array()),
+                            .hint = "pass a function that joins both, or sow under another name"});
+    }
+    Tree::Dict entries = values.entries();
+    entries.insert_or_assign(std::to_string(entries.size()), next);
+    return Tree(std::move(entries));
+  };
+  return sow(collection, name, value, append, {});
 }
 
 std::string Scope::node_name(const ScopeNode* node) { return node->name; }

@@ -173,6 +173,16 @@ class Scope {
                                   const std::function<Array()>& init);
   [[nodiscard]] bool has_variable(std::string_view collection, std::string_view name) const;
 
+  /// Keeps a value that nothing in the model needs, for whoever asks `apply` for the collection
+  /// (flax.linen.Module.sow): the values that a module sows under one name, call after call, become the entries "0",
+  /// "1", ... of a dictionary, behind those that `apply` was given; Flax has a tuple there, and saves it so. Does
+  /// nothing and returns false where the collection is not mutable, as "intermediates" is not in nn::init. Throws
+  /// NameInUseError when a submodule has the name, StructureError when the entry is a single Array.
+  bool sow(std::string_view collection, std::string_view name, Tree value);
+  /// The same, keeping reduce(what is there, value); at first `initial` is there.
+  bool sow(std::string_view collection, std::string_view name, const Tree& value,
+           const std::function<Tree(const Tree&, const Tree&)>& reduce, const Tree& initial);
+
   /// A fresh key of a stream, derived from the module's path and a counter exactly as Flax does. Streams that were not
   /// passed fall back to "params"; throws MissingRngError when that is missing too.
   [[nodiscard]] Array make_rng(std::string_view stream = "params");
