@@ -49,6 +49,12 @@
 #include <linseed/train/metrics.hpp>
 #include <linseed/train/progress.hpp>
 
+#include <linseed/inspect/statistics.hpp>
+#include <linseed/inspect/difference.hpp>
+#include <linseed/inspect/non_finite.hpp>
+#include <linseed/inspect/flops.hpp>
+#include <linseed/inspect/tabulate.hpp>
+
 #include <linseed/data/idx.hpp>
 #include <linseed/data/fashion_mnist.hpp>
 #include <linseed/data/batches.hpp>
