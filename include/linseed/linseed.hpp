@@ -34,6 +34,7 @@
 #include <linseed/nn/layers.hpp>
 #include <linseed/nn/functions.hpp>
 #include <linseed/nn/losses.hpp>
+#include <linseed/nn/object.hpp>
 
 #include <linseed/optim/hyperparameter.hpp>
 #include <linseed/optim/schedules.hpp>
