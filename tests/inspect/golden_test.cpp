@@ -58,6 +58,18 @@ std::vector<std::string> lines_of(const json& rows) {
   return lines;
 }
 
+struct Stepped {
+  Array operator()(nn::Scope& scope, const Array& tokens, bool) const {
+    const auto embed = scope.share(nn::Embed{.num_embeddings = 5, .features = 3});
+    const Array x = embed(tokens);
+    const auto cell = scope.share(nn::LSTMCell{.features = 3});
+    nn::LSTMCarry carry{zeros_like(x), zeros_like(x) + 1};
+    Array y;
+    for (int step = 0; step < 2; ++step) std::tie(carry, y) = cell(carry, x);
+    return embed.call(&nn::Embed::attend, y);
+  }
+};
+
 struct Perturbed {
   Array operator()(nn::Scope& scope, Array x, bool) const {
     const auto dense = scope.share(nn::Dense{.features = 4});
@@ -111,6 +123,19 @@ TEST_CASE("capture_intermediates keeps what Flax keeps") {
       CHECK(identical(y, nn::apply(model, variables, x, false)));
     });
   }
+}
+
+TEST_CASE("structures and methods are captured under Flax's names") {
+  const json& entry = golden_file()["capture/methods"];
+  const auto both = [](const nn::ModuleCall& call) { return call.method == "__call__" || call.method == "attend"; };
+  const Tree variables = support::tree_of(entry.at("variables"));
+  const Array tokens = support::array_of(entry.at("x"));
+  const Tree expected = support::tree_of(entry.at("intermediates"));
+  const auto captured = [&](const nn::CaptureFilter& filter) {
+    return nn::apply(Stepped{}, variables, nn::capture_intermediates(filter), tokens, false).second["intermediates"];
+  };
+  support::check_near(captured(both), expected, 1e-5, 1e-6);
+  support::check_near(captured({}), expected.erase("Embed_0/attend"), 1e-5, 1e-6);
 }
 
 TEST_CASE("gradients by perturbations are gradients by hidden values") {

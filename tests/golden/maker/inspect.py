@@ -22,6 +22,20 @@ MODELS = {
 }
 
 
+class Stepped(nn.Module):
+    """A cell, which gives a structure, and a table that is read and attended to."""
+
+    @nn.compact
+    def __call__(self, tokens, train):
+        embed = nn.Embed(5, 3)
+        x = embed(tokens)
+        cell = nn.LSTMCell(3)
+        carry = (jnp.zeros_like(x), jnp.ones_like(x))
+        for _ in range(2):
+            carry, y = cell(carry, x)
+        return embed.attend(y)
+
+
 class Perturbed(nn.Module):
     """Hidden values that are perturbed and kept; the layer between runs twice."""
 
@@ -103,6 +117,24 @@ def capture(label, only=None):
     }
 
 
+def methods():
+    """Other methods than __call__ are captured under their names."""
+    model = Stepped()
+    tokens = np.array([[0, 4], [2, 2]], np.int32)
+    variables = model.init(jax.random.key(0), tokens, train=False)
+    wanted = ("__call__", "attend")
+    _, updates = model.apply(
+        variables, tokens, train=False, capture_intermediates=lambda module, method: method in wanted
+    )
+    return {
+        "name": "capture/methods",
+        "kind": "capture methods",
+        "x": array(tokens),
+        "variables": paths(variables),
+        "intermediates": paths(flax.serialization.to_state_dict(updates["intermediates"])),
+    }
+
+
 def perturb():
     model = Perturbed()
     x, variables = inputs("perturbed", model, (3, 4))
@@ -142,4 +174,5 @@ def inspect_cases():
     for label in ("mlp", "nested", "shared", "sequential_inside", "encoder"):
         yield capture(label)
     yield capture("resnet", only="BatchNorm")
+    yield methods()
     yield perturb()
