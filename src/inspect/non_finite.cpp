@@ -36,7 +36,8 @@ void detail::NonFiniteWatch::output(const nn::ModuleCall& call, pytree::View val
 }
 
 std::string NonFinite::to_string() const {
-  return fmt::format("{}{} is {}", path, index.empty() ? "" : fmt::format("[{}]", fmt::join(index, ",")), value);
+  const std::string place = index.empty() ? "" : fmt::format("[{}]", fmt::join(index, ","));
+  return fmt::format("{}{} is {}", path, place, std::isnan(value) ? std::fabs(value) : value);  // a NaN has no sign
 }
 
 }  // namespace linseed::inspect

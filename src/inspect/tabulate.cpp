@@ -114,13 +114,12 @@ Tree variables_at(const Tree& variables, const std::string& path, const std::set
   Tree result;
   for (const auto& [collection, content] : variables.entries()) {
     const Tree* found = content.find(path);
-    if (found == nullptr || found->is_leaf()) continue;
-    Tree::Dict own = found->entries();
+    Tree::Dict own = found == nullptr || found->is_leaf() ? Tree::Dict() : found->entries();
     if (!whole) {
       std::erase_if(own,
                     [&](const auto& entry) { return called.contains(linseed::detail::join_path(path, entry.first)); });
     }
-    if (!own.empty()) result = result.set(collection, Tree(std::move(own)));
+    result = result.set(collection, Tree(std::move(own)));
   }
   return result;
 }
@@ -282,7 +281,7 @@ std::string ModuleTable::to_string() const {
         types_text(row.inputs), types_text(row.outputs), row.flops == 0 ? "" : with_separators(row.flops)};
     for (const std::string& collection : collections) {
       std::string cell;
-      if (const Tree* own = row.variables.find(collection)) {
+      if (const Tree* own = row.variables.find(collection); own != nullptr && !own->empty()) {
         print_types(*own, 0, cell);
         cell += '\n' + size_text(*own);
       }

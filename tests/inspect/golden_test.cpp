@@ -38,7 +38,8 @@ std::vector<std::string> lines_of(const inspect::ModuleTable& table) {
     std::string line =
         fmt::format("{} {} {} -> {}", row.path, row.module, fmt::join(row.inputs, " "), fmt::join(row.outputs, " "));
     for (const auto& [collection, own] : row.variables.entries())
-      line += fmt::format(" {} {} ({} bytes)", collection, own.element_count(), inspect::byte_count(own));
+      if (own.element_count() > 0)
+        line += fmt::format(" {} {} ({} bytes)", collection, own.element_count(), inspect::byte_count(own));
     lines.push_back(line);
   }
   return lines;

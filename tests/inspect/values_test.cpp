@@ -112,7 +112,8 @@ TEST_CASE("the first element that is not finite is found with its place") {
   REQUIRE(found);
   CHECK(found->to_string() == "b[0,1,1] is -inf");
   CHECK_FALSE(inspect::first_non_finite(Tree{{"a", Array{1, 2}}}));
-  CHECK(inspect::first_non_finite(std::pair(Array(1.0), Array(quiet_nan)))->to_string() == "1 is nan");
+  for (const double x : {quiet_nan, -quiet_nan})
+    CHECK(inspect::first_non_finite(std::pair(Array(1.0), Array(x)))->to_string() == "1 is nan");
 
   const auto loss = [](const Tree& params) { return sum(sqrt(params["x"].array())) + sum(params["y"].array()); };
   const Tree gradient = grad(loss)(Tree{{"x", Array{4.0, 0.0}}, {"y", Array{1.0}}});

@@ -30,7 +30,8 @@ struct ModuleRow {
   std::vector<std::string> inputs = {};
   std::vector<std::string> outputs = {};
   std::int64_t flops = 0;  ///< with the modules that it calls; see inspect::flops
-  /// Collection -> the module's own variables, without those of its submodules: shapes and dtypes, no values.
+  /// Collection -> the module's own variables, without those of its submodules: shapes and dtypes, no values. Has all
+  /// collections of the model, {} where the module has none in it; is empty for a repeated call.
   Tree variables = {};
 };
 
