@@ -6,6 +6,7 @@
 
 using namespace linseed;
 
+// <plain_model>
 struct PlainMLP {
   Array operator()(nn::Scope& scope, Array x) const {
     x = nn::Dense{.features = 4}(scope, x);
@@ -13,7 +14,9 @@ struct PlainMLP {
     return nn::Dense{.features = 1}(scope, x);
   }
 };
+// </plain_model>
 
+// <model>
 struct MLP {
   Array operator()(nn::Scope& scope, Array x, bool train) const {
     x = nn::Dense{.features = 4}(scope, x);
@@ -22,6 +25,7 @@ struct MLP {
     return nn::Dense{.features = 1}(scope, x);
   }
 };
+// </model>
 
 struct Batch {
   Array image;
@@ -40,6 +44,7 @@ Metrics compute_metrics(const Array& logits, const Array& labels) {
 }
 
 // Without batch normalization only the parameters travel.
+// <plain_train_step>
 std::pair<TrainState, Metrics> plain_train_step(const TrainState& state, const Batch& batch) {
   const auto loss_fn = [&](const Tree& params) {
     const Array logits = nn::apply(state.model, {{"params", params}}, batch.image);
@@ -49,8 +54,10 @@ std::pair<TrainState, Metrics> plain_train_step(const TrainState& state, const B
   const auto [value, grads] = value_and_grad(loss_fn)(state.params);
   return {state.apply_gradients(grads), value.second};
 }
+// </plain_train_step>
 
 // With it `apply` also gives back the running statistics, and the state carries them.
+// <train_step>
 std::pair<TrainState, Metrics> train_step(const TrainState& state, const Batch& batch) {
   const auto loss_fn = [&](const Tree& params) {
     auto [logits, updates] = nn::apply(state.model, {{"params", params}, {"batch_stats", state.batch_stats}},
@@ -62,10 +69,13 @@ std::pair<TrainState, Metrics> train_step(const TrainState& state, const Batch& 
   const auto& [metrics, updates] = value.second;
   return {state.apply_gradients(grads).replace({.batch_stats = updates["batch_stats"]}), metrics};
 }
+// </train_step>
 
+// <eval_step>
 Metrics eval_step(const TrainState& state, const Batch& batch) {
   return compute_metrics(nn::apply(state.model, state.variables(), batch.image, /*train=*/false), batch.label);
 }
+// </eval_step>
 
 int main() {
   // A class that a straight line through the origin separates.
@@ -73,8 +83,10 @@ int main() {
   const Batch batch{.image = image,
                     .label = astype(sum(image * Array{1.0, -2.0, 0.5}, -1, /*keepdims=*/true) > 0, float32)};
 
+  // <init>
   const Tree plain_variables = nn::init(PlainMLP{}, random::key(0), image);
   const Tree variables = nn::init(MLP{}, random::key(0), image, /*train=*/false);
+  // </init>
   fmt::print("without batch normalization: {}\n", tree::shapes(plain_variables));
   fmt::print("with batch normalization:    {}\n\n", tree::shapes(variables));
 

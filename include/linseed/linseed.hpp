@@ -34,6 +34,7 @@
 #include <linseed/nn/layers.hpp>
 #include <linseed/nn/functions.hpp>
 #include <linseed/nn/losses.hpp>
+#include <linseed/nn/object.hpp>
 
 #include <linseed/optim/hyperparameter.hpp>
 #include <linseed/optim/schedules.hpp>
@@ -48,6 +49,12 @@
 #include <linseed/train/train_state.hpp>
 #include <linseed/train/metrics.hpp>
 #include <linseed/train/progress.hpp>
+
+#include <linseed/inspect/statistics.hpp>
+#include <linseed/inspect/difference.hpp>
+#include <linseed/inspect/non_finite.hpp>
+#include <linseed/inspect/flops.hpp>
+#include <linseed/inspect/tabulate.hpp>
 
 #include <linseed/data/idx.hpp>
 #include <linseed/data/fashion_mnist.hpp>

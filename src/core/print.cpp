@@ -21,7 +21,6 @@ namespace {
 constexpr std::int64_t summary_threshold = 1000;
 constexpr std::int64_t edge_items = 3;
 constexpr int precision = 8;
-constexpr std::size_t line_width = 75;
 // From here on numbers have more digits than the type can tell apart, and print with exponents.
 template <class T>
 constexpr double large = std::is_same_v<T, float> ? 1e6 : 1e16;
@@ -29,6 +28,7 @@ constexpr double large = std::is_same_v<T, float> ? 1e6 : 1e16;
 /// Visits the rows, and in them the elements, that are printed.
 struct Layout {
   const Shape& shape;
+  std::size_t line_width;
   Shape strides = strides_of(shape);
   bool summarize = shape.elements() > summary_threshold;
 
@@ -67,7 +67,7 @@ struct Layout {
     std::string line = indent;
     const auto append = [&](const std::string& word) {
       if (line.size() > indent.size()) line += ' ';
-      if (line.size() > indent.size() && line.size() + word.size() > line_width - axis - 1) {
+      if (line.size() > indent.size() && line.size() + word.size() + axis + 1 > line_width) {
         line.pop_back();
         text += line + '\n';
         line = indent;
@@ -207,7 +207,7 @@ std::string scalar_word(T x) {
 
 }  // namespace
 
-std::string to_string(const Array& array) {
+std::string to_string(const Array& array, std::size_t width) {
   if (!array.defined()) return "<empty Array>";
   if (!array.has_value()) return describe(array);
   const Array concrete = detail::concrete_value(array);
@@ -215,7 +215,7 @@ std::string to_string(const Array& array) {
     const T* data = concrete.data<T>().data();
     if (concrete.rank() == 0) return scalar_word(*data);
     if (concrete.size() == 0) return "[]";
-    const Layout layout{concrete.shape()};
+    const Layout layout{concrete.shape(), width};
     std::vector<std::int64_t> offsets;
     layout.collect(0, 0, offsets);
     std::vector<std::string> words;
@@ -226,9 +226,9 @@ std::string to_string(const Array& array) {
       for (const std::int64_t offset : offsets) values.push_back(data[offset]);
       words = words_of(values);
     }
-    std::size_t width = 0;
-    for (const std::string& word : words) width = std::max(width, word.size());
-    for (std::string& word : words) word.insert(0, width - word.size(), ' ');
+    std::size_t longest = 0;
+    for (const std::string& word : words) longest = std::max(longest, word.size());
+    for (std::string& word : words) word.insert(0, longest - word.size(), ' ');
     std::size_t next = 0;
     return layout.row(0, next, words);
   });

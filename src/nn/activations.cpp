@@ -84,7 +84,7 @@ Array standardize(const Array& input, const Axes& axes, const StandardizeOptions
 Array PReLU::operator()(Scope& parent, const Array& x) const {
   Scope scope = parent.enter(*this);
   const Array slope = scope.param("negative_slope", initializers::constant(negative_slope_init), {}, param_dtype);
-  return where(x >= 0, x, astype(slope, x.dtype()) * x);
+  return scope.output(where(x >= 0, x, astype(slope, x.dtype()) * x));
 }
 
 }  // namespace linseed::nn

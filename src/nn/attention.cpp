@@ -181,14 +181,15 @@ Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& input
     if (!options.deterministic && !options.dropout_rng.defined()) options.dropout_rng = scope.make_rng("dropout");
   }
   const Array heads = dot_product_attention(query, seen.key, seen.value, options);
-  return DenseGeneral{.features = {out_features != 0 ? out_features : inputs_q.extent(-1)},
-                      .axis = {-2, -1},
-                      .use_bias = use_bias,
-                      .dtype = dtype,
-                      .param_dtype = param_dtype,
-                      .kernel_init = out_kernel_init.value_or(kernel_init),
-                      .bias_init = out_bias_init.value_or(bias_init),
-                      .name = "out"}(scope, heads);
+  const DenseGeneral out{.features = {out_features != 0 ? out_features : inputs_q.extent(-1)},
+                         .axis = {-2, -1},
+                         .use_bias = use_bias,
+                         .dtype = dtype,
+                         .param_dtype = param_dtype,
+                         .kernel_init = out_kernel_init.value_or(kernel_init),
+                         .bias_init = out_bias_init.value_or(bias_init),
+                         .name = "out"};
+  return scope.output(out(scope, heads));
 }
 
 Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& inputs,

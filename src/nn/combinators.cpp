@@ -14,13 +14,13 @@ Array Sequential::operator()(Scope& parent, const Array& x) const {
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const Model& layer = layers[i];
     if (at_own_root && layer.is_module()) {
-      Scope own = scope.child(fmt::format("layers_{}", i), layer.type());
+      Scope own = scope.child(fmt::format("layers_{}", i), layer.type(), layer.name());
       y = layer(own, y);
     } else {
       y = layer(parent, y);
     }
   }
-  return y;
+  return scope.output(std::move(y));
 }
 
 }  // namespace linseed::nn

@@ -62,15 +62,16 @@ Array Conv::operator()(Scope& parent, const Array& x, const Array& mask) const {
   const Array kernel = masked_kernel("Conv", scope, kernel_init, kernel_shape, param_dtype, mask);
   const Array bias = use_bias ? scope.param("bias", bias_init, {features}, param_dtype) : Array();
   const DType common = computation_dtype(dtype, {x, kernel, bias});
-  return over_one_batch_axis(astype(x, common), kernel_size.rank(), [&](const Array& batch) {
-    const Array y = conv(batch, astype(kernel, common),
-                         {.strides = strides,
-                          .padding = padding,
-                          .input_dilation = input_dilation,
-                          .kernel_dilation = kernel_dilation,
-                          .groups = feature_group_count});
-    return use_bias ? y + astype(bias, common) : y;
+  Array y = over_one_batch_axis(astype(x, common), kernel_size.rank(), [&](const Array& batch) {
+    const Array product = conv(batch, astype(kernel, common),
+                               {.strides = strides,
+                                .padding = padding,
+                                .input_dilation = input_dilation,
+                                .kernel_dilation = kernel_dilation,
+                                .groups = feature_group_count});
+    return use_bias ? product + astype(bias, common) : product;
   });
+  return scope.output(std::move(y));
 }
 
 Array ConvTranspose::operator()(Scope& parent, const Array& x, const Array& mask) const {
@@ -83,14 +84,15 @@ Array ConvTranspose::operator()(Scope& parent, const Array& x, const Array& mask
   const Array kernel = masked_kernel("ConvTranspose", scope, kernel_init, kernel_shape, param_dtype, mask);
   const Array bias = use_bias ? scope.param("bias", bias_init, {features}, param_dtype) : Array();
   const DType common = computation_dtype(dtype, {x, kernel, bias});
-  return over_one_batch_axis(astype(x, common), kernel_size.rank(), [&](const Array& batch) {
-    const Array y = conv_transpose(batch, astype(kernel, common),
-                                   {.strides = strides,
-                                    .padding = padding,
-                                    .kernel_dilation = kernel_dilation,
-                                    .transpose_kernel = transpose_kernel});
-    return use_bias ? y + astype(bias, common) : y;
+  Array y = over_one_batch_axis(astype(x, common), kernel_size.rank(), [&](const Array& batch) {
+    const Array product = conv_transpose(batch, astype(kernel, common),
+                                         {.strides = strides,
+                                          .padding = padding,
+                                          .kernel_dilation = kernel_dilation,
+                                          .transpose_kernel = transpose_kernel});
+    return use_bias ? product + astype(bias, common) : product;
   });
+  return scope.output(std::move(y));
 }
 
 }  // namespace linseed::nn

@@ -23,7 +23,7 @@ Array Dense::operator()(Scope& parent, const Array& x) const {
   const Array bias = use_bias ? scope.param("bias", bias_init, {features}, param_dtype) : Array();
   const DType common = computation_dtype(dtype, {x, kernel, bias});
   const Array y = dot(astype(x, common), astype(kernel, common));
-  return use_bias ? y + astype(bias, common) : y;
+  return scope.output(use_bias ? y + astype(bias, common) : y);
 }
 
 // ---- DenseGeneral ----
@@ -91,7 +91,7 @@ Array DenseGeneral::operator()(Scope& parent, const Array& x) const {
   for (std::size_t i = 0; i < batch.size(); ++i) axes.rhs_batch.push_back(static_cast<int>(i));
   for (std::size_t i = 0; i < contracted.size(); ++i) axes.rhs_contract.push_back(static_cast<int>(batch.size() + i));
   const Array y = dot_general(astype(x, common), astype(kernel, common), axes);
-  return use_bias ? y + reshape(astype(bias, common), aligned_bias) : y;
+  return scope.output(use_bias ? y + reshape(astype(bias, common), aligned_bias) : y);
 }
 
 // ---- Einsum ----
@@ -120,7 +120,7 @@ Array Einsum::operator()(Scope& parent, const Array& x, const std::optional<std:
   }
   const DType common = computation_dtype(dtype, {x, kernel, bias});
   const Array y = einsum(equation, astype(x, common), astype(kernel, common));
-  return use_bias ? y + reshape(astype(bias, common), aligned_bias) : y;
+  return scope.output(use_bias ? y + reshape(astype(bias, common), aligned_bias) : y);
 }
 
 // ---- Embed ----
@@ -139,10 +139,10 @@ Array Embed::operator()(Scope& parent, const Array& indices) const {
   Scope scope = parent.enter(*this);
   if (!is_integer(indices.dtype())) throw DTypeError("Embed", "Indices must be integers.", {.got = describe(indices)});
   const Array table = astype(table_of(scope, *this), dtype.value_or(param_dtype));
-  if (num_embeddings > 1) return take(table, indices, 0);
+  if (num_embeddings > 1) return scope.output(take(table, indices, 0));
   Shape shape = indices.shape();
   shape.push_back(features);
-  return broadcast_to(reshape(table, {features}), shape);
+  return scope.output(broadcast_to(reshape(table, {features}), shape));
 }
 
 Array Embed::attend(Scope& parent, const Array& query) const {
@@ -153,7 +153,7 @@ Array Embed::attend(Scope& parent, const Array& query) const {
   }
   const Array table = table_of(scope, *this);
   const DType common = computation_dtype(dtype, {query, table});
-  return dot(astype(query, common), transpose(astype(table, common)));
+  return scope.output(dot(astype(query, common), transpose(astype(table, common))), "attend");
 }
 
 }  // namespace linseed::nn

@@ -122,7 +122,8 @@ Array normalize_examples(std::string_view name, const Layer& layer, Scope& scope
   if (mask.defined()) require_mask(name, mask, x.shape());
   const Moments moments = moments_of(layer, x, reduced, mask, use_mean);
   const Shape aligned = with_ones(x.shape(), reduced);
-  return normalized(layer, scope, x, {reshape(moments.mean, aligned), reshape(moments.var, aligned)}, features);
+  return scope.output(
+      normalized(layer, scope, x, {reshape(moments.mean, aligned), reshape(moments.var, aligned)}, features));
 }
 
 }  // namespace
@@ -176,7 +177,8 @@ Array BatchNorm::operator()(Scope& parent, const Array& x, std::optional<bool> u
     }
   }
   const Shape aligned = with_ones(x.shape(), reduced);
-  return normalized(*this, scope, x, {reshape(moments.mean, aligned), reshape(moments.var, aligned)}, features);
+  return scope.output(
+      normalized(*this, scope, x, {reshape(moments.mean, aligned), reshape(moments.var, aligned)}, features));
 }
 
 Array LayerNorm::operator()(Scope& parent, const Array& x, const Array& mask) const {
@@ -247,7 +249,7 @@ Array GroupNorm::operator()(Scope& parent, const Array& x, const Array& mask) co
   const auto spread = [&](const Array& statistic) {
     return reshape(repeat(statistic, groups == 0 ? 0 : channels / groups, -1), aligned);
   };
-  return normalized(*this, scope, x, {spread(moments.mean), spread(moments.var)}, {last});
+  return scope.output(normalized(*this, scope, x, {spread(moments.mean), spread(moments.var)}, {last}));
 }
 
 }  // namespace linseed::nn

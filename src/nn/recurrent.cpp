@@ -98,7 +98,7 @@ std::pair<LSTMCarry, Array> LSTMCell::operator()(Scope& parent, const LSTMCarry&
     const std::string from_x = fmt::format("i{}", components[k]), from_h = fmt::format("h{}", components[k]);
     into[k] = gates.input(from_x.c_str(), x) + gates.hidden(from_h.c_str(), h, bias_init);
   }
-  return lstm_step(gates, c, into);
+  return scope.output(lstm_step(gates, c, into));
 }
 
 LSTMCarry LSTMCell::initialize_carry(const Array& key, const Shape& input_shape) const {
@@ -127,7 +127,8 @@ std::pair<LSTMCarry, Array> OptimizedLSTMCell::operator()(Scope& parent, const L
   };
   const Array all = product(h, hidden_kernels, concatenate(biases, -1)) + product(x, input_kernels, Array());
   const std::vector<Array> into = split(all, 4, -1);
-  return lstm_step(Gates<OptimizedLSTMCell>{*this, scope, width}, c, {into[0], into[1], into[2], into[3]});
+  return scope.output(
+      lstm_step(Gates<OptimizedLSTMCell>{*this, scope, width}, c, {into[0], into[1], into[2], into[3]}));
 }
 
 LSTMCarry OptimizedLSTMCell::initialize_carry(const Array& key, const Shape& input_shape) const {
@@ -152,7 +153,7 @@ std::pair<LSTMCarry, Array> ConvLSTMCell::operator()(Scope& parent, const LSTMCa
   const std::vector<Array> gates = split(from_x + convolve("hh", h), 4, -1);  // i, g, f, o
   const Array new_c = sigmoid(gates[2] + 1) * c + sigmoid(gates[0]) * tanh(gates[1]);
   const Array new_h = sigmoid(gates[3]) * tanh(new_c);
-  return {{new_c, new_h}, new_h};
+  return scope.output(std::pair<LSTMCarry, Array>({new_c, new_h}, new_h));
 }
 
 LSTMCarry ConvLSTMCell::initialize_carry(const Array& key, const Shape& input_shape) const {
@@ -168,7 +169,7 @@ std::pair<Array, Array> GRUCell::operator()(Scope& parent, const Array& h, const
   const Array z = gates.gate(gates.input("iz", x, bias_init) + gates.hidden("hz", h));
   const Array n = gates.activation(gates.input("in", x, bias_init) + r * gates.hidden("hn", h, bias_init));
   const Array new_h = (1.0 - z) * n + z * h;
-  return {new_h, new_h};
+  return scope.output(std::pair(new_h, new_h));
 }
 
 Array GRUCell::initialize_carry(const Array& key, const Shape& input_shape) const {
@@ -182,7 +183,7 @@ std::pair<Array, Array> MGUCell::operator()(Scope& parent, const Array& h, const
   const Array recurrent = reset_gate ? gates.hidden("hn", h, activation_bias_init) * f : gates.hidden("hn", h);
   const Array n = gates.activation(gates.input("in", x, activation_bias_init) + recurrent);
   const Array new_h = (1.0 - f) * n + f * h;
-  return {new_h, new_h};
+  return scope.output(std::pair(new_h, new_h));
 }
 
 Array MGUCell::initialize_carry(const Array& key, const Shape& input_shape) const {
@@ -195,7 +196,7 @@ std::pair<Array, Array> SimpleCell::operator()(Scope& parent, const Array& h, co
   Array next = gates.input("i", x, bias_init) + gates.hidden("h", h);
   if (residual) next = next + h;
   next = gates.activation(next);
-  return {next, next};
+  return scope.output(std::pair(next, next));
 }
 
 Array SimpleCell::initialize_carry(const Array& key, const Shape& input_shape) const {

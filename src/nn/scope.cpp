@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/shape.hpp>
 #include <linseed/random/random.hpp>
 
 #include "nn/sha1.hpp"
@@ -31,14 +33,17 @@ struct ScopeRoot {
   Rngs rngs;
   Mutable filter;
   bool initializing;
+  CallObserver* observer;
   ScopeNode node = {};
   std::string failed_at = {};
 
-  Scope open(const std::type_info& module) { return Scope(this, &node, &module); }
+  Scope open(const std::type_info& module, std::string_view type_name) {
+    return Scope(this, &node, &module, type_name);
+  }
 };
 
-Call::Call(Tree variables, Rngs rngs, Mutable filter, bool initializing)
-    : root_(new ScopeRoot{std::move(variables), std::move(rngs), std::move(filter), initializing}) {
+Call::Call(Tree variables, Rngs rngs, Mutable filter, bool initializing, CallObserver* observer)
+    : root_(new ScopeRoot{std::move(variables), std::move(rngs), std::move(filter), initializing, observer}) {
   const Tree& given = root_->variables;
   if (given.is_leaf())
     throw StructureError("apply", "The variables must be a tree of collections.", {.got = describe(given.array())});
@@ -57,7 +62,7 @@ Call::Call(Tree variables, Rngs rngs, Mutable filter, bool initializing)
 
 Call::~Call() = default;
 
-Scope Call::root(const std::type_info& module) { return root_->open(module); }
+Scope Call::root(const std::type_info& module, std::string_view type_name) { return root_->open(module, type_name); }
 
 Tree Call::mutable_collections() const {
   Tree result;
@@ -77,6 +82,24 @@ bool Mutable::contains(std::string_view collection) const {
   return (std::find(names_.begin(), names_.end(), collection) != names_.end()) != complement_;
 }
 
+Mutable Mutable::capturing(CaptureFilter filter) const {
+  Mutable result = *this;
+  if (!result.contains("intermediates")) {
+    if (complement_) {
+      std::erase(result.names_, "intermediates");
+    } else {
+      result.names_.emplace_back("intermediates");
+    }
+  }
+  result.capture_ = std::move(filter);
+  return result;
+}
+
+Mutable capture_intermediates(CaptureFilter filter, std::vector<std::string> mutable_collections) {
+  if (!filter) filter = [](const ModuleCall& call) { return call.method == "__call__"; };
+  return Mutable(std::move(mutable_collections)).capturing(std::move(filter));
+}
+
 // ---- variables ----
 
 namespace {
@@ -92,11 +115,11 @@ const Tree* find_variable(const Tree& variables, const ScopeNode& owner, std::st
 }
 
 void set_variable(Tree& variables, const ScopeNode& owner, std::string_view collection, std::string_view name,
-                  Array value) {
+                  Tree value) {
   const std::string place = linseed::detail::join_path(collection, owner.path);
   const Tree* here = variables.find(place);
   Tree::Dict entries = here == nullptr ? Tree::Dict() : here->entries();
-  entries.insert_or_assign(std::string(name), Tree(std::move(value)));
+  entries.insert_or_assign(std::string(name), std::move(value));
   variables = variables.set(place, Tree(std::move(entries)));
 }
 
@@ -152,12 +175,39 @@ void reserve_variable(ScopeNode& node, std::string_view collection, std::string_
 
 // ---- scopes ----
 
-Scope::Scope(detail::ScopeRoot* root, ScopeNode* node, const std::type_info* pending)
-    : root_(root), node_(node), pending_(pending), exceptions_(std::uncaught_exceptions()) {}
+Scope::Scope(detail::ScopeRoot* root, ScopeNode* node, const std::type_info* pending, std::string_view type_name)
+    : root_(root), node_(node), pending_(pending), type_name_(type_name), exceptions_(std::uncaught_exceptions()) {
+  if (root_->observer != nullptr) root_->observer->enter(node_->path);
+}
+
+Scope::Scope(Scope& outer, std::string_view type_name)
+    : root_(outer.root_),
+      node_(outer.node_),
+      pending_(nullptr),
+      outer_(&outer),
+      type_name_(type_name),
+      exceptions_(std::uncaught_exceptions()) {
+  outer.pending_ = nullptr;
+  if (outer.type_name_.empty()) outer.type_name_ = type_name;
+}
 
 Scope::~Scope() {
   const bool unwinding = std::uncaught_exceptions() > exceptions_;
   if (unwinding && root_->failed_at.empty()) root_->failed_at = node_->path;
+  if (outer_ == nullptr && root_->observer != nullptr) root_->observer->leave(type_name_);
+}
+
+bool Scope::reports_output() const noexcept {
+  return (root_->observer != nullptr || root_->filter.is_capturing()) && !reported_ &&
+         (outer_ == nullptr || !outer_->reported_);
+}
+
+void Scope::report_output(std::string_view method, pytree::View value) {
+  reported_ = true;
+  if (outer_ != nullptr) outer_->reported_ = true;
+  const ModuleCall call{.path = node_->path, .module = type_name_, .method = method};
+  if (root_->observer != nullptr) root_->observer->output(call, value);
+  if (root_->filter.captures(call)) sow("intermediates", method, pytree::to_tree(value));
 }
 
 ScopeNode* Scope::reserve_child(std::string_view type_name, std::string_view name) {
@@ -192,18 +242,17 @@ void Scope::reopen(ScopeNode* node) {
 
 Scope Scope::enter_as(const std::type_info& type, std::string_view type_name, std::string_view name) {
   if (pending_ != nullptr && *pending_ == type) {
-    pending_ = nullptr;
-    return Scope(root_, node_, nullptr);
+    return Scope(*this, type_name);
   }
   ScopeNode* node = reserve_child(type_name, name);
   reopen(node);
-  return Scope(root_, node, nullptr);
+  return Scope(root_, node, nullptr, type_name);
 }
 
-Scope Scope::child(std::string_view name, const std::type_info& module) {
+Scope Scope::child(std::string_view name, const std::type_info& module, std::string_view type_name) {
   ScopeNode* node = reserve_child({}, name);
   reopen(node);
-  return Scope(root_, node, &module);
+  return Scope(root_, node, &module, type_name);
 }
 
 Array Scope::param(std::string_view name, const Initializer& init, const Shape& shape, DType dtype) {
@@ -236,6 +285,41 @@ Variable Scope::variable(std::string_view collection, std::string_view name, con
 
 bool Scope::has_variable(std::string_view collection, std::string_view name) const {
   return find_variable(root_->variables, *node_, collection, name) != nullptr;
+}
+
+bool Scope::sow(std::string_view collection, std::string_view name, const Tree& value,
+                const std::function<Tree(const Tree&, const Tree&)>& reduce, const Tree& initial) {
+  if (!root_->filter.contains(collection)) return false;
+  const Tree* existing = find_variable(root_->variables, *node_, collection, name);
+  if (existing == nullptr) reserve_variable(*node_, collection, name);
+  set_variable(root_->variables, *node_, collection, name, reduce(existing == nullptr ? initial : *existing, value));
+  return true;
+}
+
+bool Scope::sow(std::string_view collection, std::string_view name, Tree value) {
+  const auto append = [&](const Tree& values, const Tree& next) {
+    if (values.is_leaf()) {
+      throw StructureError("sow", fmt::format("\"{}\" is a single Array, to which nothing can be appended.", name),
+                           {.at = linseed::detail::join_path(node_->path, name),
+                            .got = describe(values.array()),
+                            .hint = "pass a function that joins both, or sow under another name"});
+    }
+    Tree::Dict entries = values.entries();
+    entries.insert_or_assign(std::to_string(entries.size()), next);
+    return Tree(std::move(entries));
+  };
+  return sow(collection, name, value, append, {});
+}
+
+Array Scope::perturb(std::string_view name, const Array& value, std::string_view collection) {
+  if (is_mutable(collection) && !has_variable(collection, name)) {
+    reserve_variable(*node_, collection, name);
+    set_variable(root_->variables, *node_, collection, name, zeros_like(value));
+  }
+  if (!root_->variables.contains(collection)) return value;
+  const Tree* stored = find_variable(root_->variables, *node_, collection, name);
+  if (stored == nullptr) throw_missing(root_->variables, *node_, collection, name);
+  return value + stored->array();
 }
 
 std::string Scope::node_name(const ScopeNode* node) { return node->name; }

@@ -43,7 +43,7 @@ Array with_transformed_params(std::string_view op, const Wrapper& wrapper, Scope
   const bool make = scope.is_initializing() && scope.is_mutable("params");
   if (make) (void)(*layer)(x);
   const Tree own = layer->params();
-  if (own.empty()) return (*layer)(x);
+  if (own.empty()) return scope.output((*layer)(x));
   layer->set_params(tree::map_with_path(
       [&](const std::string& path, const Array& value) {
         return transform(scope, fmt::format("{}/{}", layer->name(), path), value);
@@ -51,7 +51,7 @@ Array with_transformed_params(std::string_view op, const Wrapper& wrapper, Scope
       own));
   Array y = (*layer)(x);
   if (!make && !keep) layer->set_params(own);
-  return y;
+  return scope.output(std::move(y));
 }
 
 }  // namespace

@@ -196,3 +196,8 @@ void Program::verify() const {
 }
 
 }  // namespace linseed
+
+fmt::format_context::iterator fmt::formatter<linseed::Program>::format(const linseed::Program& program,
+                                                                       fmt::format_context& context) const {
+  return fmt::formatter<fmt::string_view>::format(program.to_string(), context);
+}

@@ -47,6 +47,9 @@ class ProgramTrace : public Trace {
   std::vector<Array> record_custom(const std::shared_ptr<const CustomVjp>& custom,
                                    std::span<const Array> operands) override;
 
+  /// Number of nodes so far, inputs and constants included.
+  [[nodiscard]] std::size_t size() const noexcept { return program_->nodes.size(); }
+
   /// Ends the trace and gives the verified program with these outputs.
   Program finish(std::span<const Array> outputs);
   /// Ends the trace without a program: the traced function threw.

@@ -106,6 +106,40 @@ void collect_paths(const Type& type, const void* value, const std::string& path,
   }
 }
 
+Tree as_tree(const Type& type, const void* value) {
+  Tree::Dict result;
+  switch (type.kind) {
+    case Kind::constant: break;
+    case Kind::array: {
+      const Array& array = *static_cast<const Array*>(value);
+      return array.defined() ? Tree(array) : Tree();
+    }
+    case Kind::tree: return *static_cast<const Tree*>(value);
+    case Kind::record:
+    case Kind::tuple: {
+      const Places places(type, value);
+      for (std::size_t i = 0; i < type.parts.size(); ++i) {
+        if (type.parts[i].type->kind == Kind::constant) continue;
+        result.emplace(part_key(type, i), as_tree(*type.parts[i].type, places[i]));
+      }
+      break;
+    }
+    case Kind::sequence: {
+      const auto [first, count] = elements_of(type, value);
+      for (std::size_t i = 0; i < count; ++i)
+        result.emplace(std::to_string(i), as_tree(*type.element, first + i * type.element->size));
+      break;
+    }
+    case Kind::optional:
+      if (const auto [first, count] = elements_of(type, value); count > 0) return as_tree(*type.element, first);
+      break;
+    case Kind::map:
+      for (const auto& [key, element] : entries_of(type, value)) result.emplace(key, as_tree(*type.element, element));
+      break;
+  }
+  return Tree(std::move(result));
+}
+
 void assign_leaves(const Type& type, void* value, std::span<const Array> leaves, std::size_t& next) {
   switch (type.kind) {
     case Kind::constant: return;
@@ -295,6 +329,8 @@ void assign_leaves(const Type& type, void* value, std::span<const Array> leaves)
   assign_leaves(type, value, leaves, next);
   if (next != leaves.size()) linseed::detail::throw_leaf_count(leaves.size(), next);
 }
+
+Tree to_tree(View value) { return as_tree(*value.type, value.value); }
 
 bool same_signature(View a, View b) { return same_signature(*a.type, a.value, b.value); }
 

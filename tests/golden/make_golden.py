@@ -23,6 +23,7 @@ FILES = {
     "optimizers": "optimizers",
     "curves": "curves",
     "long_curves": "long_curves",
+    "inspect": "inspect",
 }
 
 

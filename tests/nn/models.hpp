@@ -61,7 +61,7 @@ struct Block {
   Array operator()(nn::Scope& parent, Array x, bool train) const {
     nn::Scope scope = parent.enter(*this);
     x = nn::Dense{.features = features}(scope, x);
-    return nn::Dropout{.rate = rate, .deterministic = !train}(scope, x);
+    return scope.output(nn::Dropout{.rate = rate, .deterministic = !train}(scope, x));
   }
 };
 
@@ -125,7 +125,7 @@ struct ResidualBlock {
     Array y = nn::relu(norm(conv(x, 3, strides)));
     y = norm(conv(y, 3, 1));
     if (!(x.shape() == y.shape())) x = norm(conv(x, 1, strides));
-    return nn::relu(x + y);
+    return scope.output(nn::relu(x + y));
   }
 };
 
@@ -169,7 +169,7 @@ struct ResNetBlock {
               scope, x);
       x = nn::BatchNorm{.use_running_average = !train, .momentum = 0.9, .name = "norm_proj"}(scope, x);
     }
-    return nn::relu(x + y);
+    return scope.output(nn::relu(x + y));
   }
 };
 
@@ -197,7 +197,7 @@ struct EncoderBlock {
     y = nn::LayerNorm{}(scope, x);
     y = nn::gelu(nn::Dense{.features = 8}(scope, y));
     y = nn::Dropout{.rate = 0.1, .deterministic = !train}(scope, y);
-    return x + nn::Dense{.features = x.extent(-1)}(scope, y);
+    return scope.output(x + nn::Dense{.features = x.extent(-1)}(scope, y));
   }
 };
 

@@ -314,6 +314,62 @@ TEST_CASE("init keeps no intermediates") {
   CHECK(nn::apply(module, {}, nn::mutable_({"intermediates"}), x23).second.contains("intermediates/x"));
 }
 
+TEST_CASE("sown values are appended, and only for a call that asks for them") {
+  const auto module = [](nn::Scope& scope, const Array& x) {
+    const auto twice = scope.share(
+        [](nn::Scope& inner, const Array& y) { return inner.sow("intermediates", "y", y) ? 2 * y : y; }, "twice");
+    const Array y = twice(x);
+    return twice(y);
+  };
+  CHECK(nn::init(module, random::key(0), x23).empty());
+  CHECK(identical(nn::apply(module, {}, x23), x23));
+  const auto [y, kept] = nn::apply(module, {}, nn::mutable_({"intermediates"}), x23);
+  CHECK(identical(y, 4 * x23));
+  CHECK(identical(kept, {{"intermediates", {{"twice", {{"y", {{"0", x23}, {"1", 2 * x23}}}}}}}}));
+  // As in Flax, what was passed stays in front.
+  const Tree more = nn::apply(module, kept, nn::mutable_({"intermediates"}), x23).second;
+  CHECK(more.at("intermediates/twice/y").keys() == std::vector<std::string>{"0", "1", "2", "3"});
+  CHECK(identical(more.at("intermediates/twice/y/3").array(), 2 * x23));
+  const auto gradient = jit(grad([&](const Array& x) {
+    return sum(nn::apply(module, {}, nn::mutable_({"intermediates"}), x).second.at("intermediates/twice/y/1").array());
+  }));
+  CHECK(identical(gradient(x23), full({2, 3}, 2.0)));
+}
+
+TEST_CASE("sown values may be joined otherwise, and be trees") {
+  const auto module = [](nn::Scope& scope, const Array& x) {
+    const auto add = [](const Tree& a, const Tree& b) {
+      return tree::map([](const Array& p, const Array& q) { return p + q; }, a, b);
+    };
+    for (int i = 0; i < 3; ++i) scope.sow("sums", "x", Tree{{"a", x}}, add, Tree{{"a", zeros_like(x)}});
+    scope.sow("sums", "last", x, [](const Tree&, const Tree& value) { return value; }, {});
+    return x;
+  };
+  CHECK(identical(nn::init(module, random::key(0), x23), {{"sums", {{"last", x23}, {"x", {{"a", 3 * x23}}}}}}));
+}
+
+TEST_CASE("what is sown needs a name of its own, and a place that can grow") {
+  const auto clash = [](nn::Scope& scope, const Array& x) {
+    scope.sow("intermediates", "w", x);
+    return dense(scope, x, "w");
+  };
+  CHECK(nn::init(clash, random::key(0), x23).contains("params/w"));
+  CHECK(error_of<nn::NameInUseError>([&] {
+          (void)nn::apply(clash, {}, nn::mutable_(true), nn::rngs({{"params", random::key(0)}}), x23);
+        }).starts_with("[Scope] The name \"w\" is in use."));
+  const auto grows = [](nn::Scope& scope, const Array& x) {
+    scope.sow("intermediates", "x", x);
+    return x;
+  };
+  CHECK(error_of<StructureError>([&] {
+          return nn::apply(grows, {{"intermediates", {{"x", Array(1.0)}}}}, nn::mutable_({"intermediates"}), x23);
+        }) ==
+        "[sow] \"x\" is a single Array, to which nothing can be appended.\n"
+        "  at: x\n"
+        "  got: float32[]\n"
+        "  hint: pass a function that joins both, or sow under another name");
+}
+
 TEST_CASE("writing to a collection that apply does not return is refused") {
   const Tree variables = {{"counts", {{"calls", Array(0)}}}};
   CHECK(error_of<nn::ImmutableCollectionError>([&] { return nn::apply(counter, variables, Array(1.0)); }) ==

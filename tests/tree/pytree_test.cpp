@@ -135,3 +135,20 @@ TEST_CASE("types local to a function are pytrees too") {
   CHECK(pytree::paths(Run{state, Array(2.0), {{"w", Array(3.0)}}}) ==
         std::vector<std::string>{"train/step", "train/params/w", "train/opt_state/0/trace/w", "key", "ema/w"});
 }
+
+TEST_CASE("any pytree becomes a Tree, with numbers for tuples and sequences") {
+  struct Inner {
+    Array a;
+    int label = 3;
+  };
+  const auto value = std::tuple(Array(1.0), std::vector<Inner>{{Array(2.0)}, {Array(3.0)}}, std::optional<Array>(),
+                                std::map<std::string, Array>{{"k", Array(4.0)}}, Tree{{"t", Array(5.0)}}, 6);
+  const Tree expected{{"0", Array(1.0)},
+                      {"1", {{"0", {{"a", Array(2.0)}}}, {"1", {{"a", Array(3.0)}}}}},
+                      {"2", Tree()},
+                      {"3", {{"k", Array(4.0)}}},
+                      {"4", {{"t", Array(5.0)}}}};
+  CHECK(tree::difference(pytree::to_tree(value), expected).value_or("") == "");
+  CHECK(pytree::to_tree(Array(1.0)).is_leaf());
+  CHECK(pytree::to_tree(Array()).empty());
+}

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/shape.hpp>
@@ -288,6 +289,28 @@ TEST_CASE("trees print with their elements") {
   CHECK(fmt::format("{}", tree) == text);
   CHECK(to_string(Tree()) == "{}");
   CHECK(to_string(Tree(one)) == "1.0");
+}
+
+TEST_CASE("printed trees keep within their width") {
+  const Tree tree = {{"a", {{"b", {{"long", arange(30)}, {"short", arange(8)}, {"wide", ones({2, 2, 12})}}}}}};
+  for (const std::size_t width : {20, 31, 40, 80}) {
+    CAPTURE(width);
+    std::istringstream lines(to_string(tree, width));
+    std::size_t longest = 0;
+    for (std::string line; std::getline(lines, line);) longest = std::max(longest, line.size());
+    CHECK(longest <= width);
+    CHECK(longest >= width - 10);
+  }
+  CHECK(fmt::format("{:26}", tree["a"]["b"].erase("wide")) ==
+        "long:\n"
+        "  [ 0  1  2  3  4  5  6\n"
+        "    7  8  9 10 11 12 13\n"
+        "   14 15 16 17 18 19 20\n"
+        "   21 22 23 24 25 26 27\n"
+        "   28 29]\n"
+        "short: [0 1 2 3 4 5 6 7]");
+  CHECK(to_string(Tree{{"key", Array{1.5, 2.5}}}, 1) == "key:\n  [1.5\n   2.5]");
+  CHECK_THROWS_AS((void)fmt::format(fmt::runtime("{:x}"), tree), fmt::format_error);
 }
 
 TEST_CASE("a deep tree is no problem") {

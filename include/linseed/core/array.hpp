@@ -230,8 +230,8 @@ class ArrayLike {
 };
 
 /// Prints like NumPy: nested brackets, aligned columns, "..." in long axes. A traced Array without a value prints
-/// as "float32[3,4]".
-[[nodiscard]] std::string to_string(const Array& array);
+/// as "float32[3,4]". Lines are at most `width` columns wide, unless a single element needs more.
+[[nodiscard]] std::string to_string(const Array& array, std::size_t width = 75);
 std::ostream& operator<<(std::ostream& stream, const Array& array);
 
 /// "float32[3,4]": dtype and shape alone.

@@ -17,8 +17,8 @@ namespace detail {
 template <class Module, class... Args>
 auto run(Call& call, const Module& module, const Args&... args) {
   try {
-    Scope scope = call.root(dynamic_type(module));
-    return module(scope, args...);
+    Scope scope = call.root(dynamic_type(module), dynamic_name(module));
+    return scope.output(module(scope, args...));
   } catch (Error& error) {
     error.locate(call.failed_at());
     throw;

@@ -293,7 +293,10 @@ std::pair<CarryOf<Cell>, Array> RNN<Cell>::run(Scope& parent, const Array& input
   }
   Array stacked = stack(outputs, walk.time_axis);
   if (backward && arguments.keep_order.value_or(keep_order)) stacked = flipped(stacked);
-  return {std::move(carry), std::move(stacked)};
+  std::pair<CarryOf<Cell>, Array> result(std::move(carry), std::move(stacked));
+  if (want_carry) return scope.output(std::move(result));
+  result.second = scope.output(std::move(result.second));
+  return result;
 }
 
 template <class Forward, class Backward>
@@ -318,12 +321,16 @@ auto Bidirectional<Forward, Backward>::run(Scope& parent, const Array& x, const 
   }
   const auto run_one = [&](const char* field, const auto& rnn, const auto& told) {
     if (!at_own_root) return rnn.run(parent, x, told, want_carry);
-    Scope own = scope.child(field, typeid(rnn));
+    Scope own = scope.child(field, typeid(rnn), detail::dynamic_name(rnn));
     return rnn.run(own, x, told, want_carry);
   };
   auto [forward_carry, forward_outputs] = run_one("forward_rnn", forward_rnn, forward);
   auto [backward_carry, backward_outputs] = run_one("backward_rnn", backward_rnn, backward);
-  return {Carry(std::move(forward_carry), std::move(backward_carry)), merge_fn(forward_outputs, backward_outputs)};
+  std::pair<Carry, Array> result(Carry(std::move(forward_carry), std::move(backward_carry)),
+                                 merge_fn(forward_outputs, backward_outputs));
+  if (want_carry) return scope.output(std::move(result));
+  result.second = scope.output(std::move(result.second));
+  return result;
 }
 
 }  // namespace linseed::nn

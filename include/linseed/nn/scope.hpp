@@ -13,6 +13,7 @@
 #include <linseed/core/error.hpp>
 #include <linseed/core/reflect.hpp>
 #include <linseed/nn/initializers.hpp>
+#include <linseed/tree/pytree.hpp>
 #include <linseed/tree/tree.hpp>
 
 namespace linseed::nn {
@@ -38,7 +39,27 @@ struct MissingRngError : Error {
   using Error::Error;
 };
 
-/// Which collections a call of `apply` may change and gives back.
+/// A call of a module, as filters and observers see it.
+struct ModuleCall {
+  std::string_view path;                 ///< "Encoder_0/Dense_1"; empty at the root
+  std::string_view module;               ///< the name of its type
+  std::string_view method = "__call__";  ///< Flax's name of the call operator, or that of another method
+};
+
+/// Which calls to capture.
+using CaptureFilter = std::function<bool(const ModuleCall&)>;
+
+/// Is told of the calls of modules during one `init` or `apply`.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  virtual void enter(std::string_view /*path*/) {}
+  /// What the call entered last and not left yet gives; only for modules that say so, see Scope::output.
+  virtual void output(const ModuleCall& /*call*/, pytree::View /*value*/) {}
+  virtual void leave(std::string_view /*module*/) {}
+};
+
+/// Which collections a call of `apply` may change and gives back, and which intermediate values it keeps.
 class Mutable {
  public:
   /// All of them, or none.
@@ -50,11 +71,17 @@ class Mutable {
     result.complement_ = true;
     return result;
   }
+  /// The same with "intermediates", in which the outputs of modules are kept.
+  [[nodiscard]] Mutable capturing(CaptureFilter filter) const;
+
   [[nodiscard]] bool contains(std::string_view collection) const;
+  [[nodiscard]] bool is_capturing() const noexcept { return static_cast<bool>(capture_); }
+  [[nodiscard]] bool captures(const ModuleCall& call) const { return capture_ && capture_(call); }
 
  private:
   std::vector<std::string> names_;
   bool complement_ = false;
+  CaptureFilter capture_ = {};
 };
 
 /// `nn::apply(model, variables, nn::mutable_({"batch_stats"}), x)`
@@ -62,6 +89,18 @@ class Mutable {
   return Mutable(std::vector<std::string>(collections));
 }
 [[nodiscard]] inline Mutable mutable_(bool all) { return Mutable(all); }
+
+/// For apply: keeps what each module gives, as Flax's `capture_intermediates=True` does: in the collection
+/// "intermediates", below the module's path, a tuple (a dictionary "0", "1", ... with an entry per call) named
+/// "__call__". `filter` chooses among calls, and among other methods; `mutable_collections` are given back as well.
+///
+///     auto [y, updates] = nn::apply(model, variables, nn::capture_intermediates(), x);
+///     updates.at("intermediates/Dense_0/__call__/0")
+///
+/// A module of yours that enters a scope takes part when it returns through Scope::output; the layers of linseed, the
+/// root and what is called by nn::named or Scope::share do so by themselves.
+[[nodiscard]] Mutable capture_intermediates(CaptureFilter filter = {},
+                                            std::vector<std::string> mutable_collections = {});
 
 /// Keys by stream: `nn::rngs({{"dropout", key}})`.
 struct Rngs {
@@ -155,7 +194,8 @@ class Scope {
     return enter_as(typeid(Module), reflect::type_name<Module>(), name_of(module));
   }
   /// The scope of a child with this name, opened for a module of the given type. Throws NameInUseError.
-  [[nodiscard]] Scope child(std::string_view name, const std::type_info& module = typeid(void));
+  [[nodiscard]] Scope child(std::string_view name, const std::type_info& module = typeid(void),
+                            std::string_view type_name = {});
 
   /// Names a submodule here, by `name` or else as enter() does; every call of what this returns uses the same
   /// parameters.
@@ -173,10 +213,36 @@ class Scope {
                                   const std::function<Array()>& init);
   [[nodiscard]] bool has_variable(std::string_view collection, std::string_view name) const;
 
+  /// Keeps a value that nothing in the model needs, for whoever asks `apply` for the collection
+  /// (flax.linen.Module.sow): the values that a module sows under one name, call after call, become the entries "0",
+  /// "1", ... of a dictionary, behind those that `apply` was given; Flax has a tuple there, and saves it so. Does
+  /// nothing and returns false where the collection is not mutable, as "intermediates" is not in nn::init. Throws
+  /// NameInUseError when a submodule has the name, StructureError when the entry is a single Array.
+  bool sow(std::string_view collection, std::string_view name, Tree value);
+  /// The same, keeping reduce(what is there, value); at first `initial` is there.
+  bool sow(std::string_view collection, std::string_view name, const Tree& value,
+           const std::function<Tree(const Tree&, const Tree&)>& reduce, const Tree& initial);
+
+  /// Adds a variable of zeros to `value` (flax.linen.Module.perturb), made when the collection is mutable and has none:
+  /// the gradient by it is the gradient by `value`. Gives `value` when the collection is not among the variables.
+  /// Throws MissingVariableError when it is, without this variable.
+  [[nodiscard]] Array perturb(std::string_view name, const Array& value, std::string_view collection = "perturbations");
+
   /// A fresh key of a stream, derived from the module's path and a counter exactly as Flax does. Streams that were not
   /// passed fall back to "params"; throws MissingRngError when that is missing too.
   [[nodiscard]] Array make_rng(std::string_view stream = "params");
   [[nodiscard]] bool has_rng(std::string_view stream) const;
+
+  /// Says what this module gives, for nn::capture_intermediates and inspect, and gives it back:
+  ///
+  ///     return scope.output(nn::relu(y));
+  ///
+  /// The first call counts. `method` is the name of a method other than the call operator.
+  template <class T>
+  [[nodiscard]] T output(T value, std::string_view method = "__call__") {
+    if (reports_output()) report_output(method, pytree::View::of(value));
+    return value;
+  }
 
   [[nodiscard]] bool is_initializing() const noexcept;
   [[nodiscard]] bool is_mutable(std::string_view collection) const;
@@ -194,7 +260,12 @@ class Scope {
   friend class Shared;
   friend struct detail::ScopeRoot;
 
-  Scope(detail::ScopeRoot* root, detail::ScopeNode* node, const std::type_info* pending);
+  Scope(detail::ScopeRoot* root, detail::ScopeNode* node, const std::type_info* pending, std::string_view type_name);
+  /// The same module, entered: its caller had opened `outer` for it.
+  Scope(Scope& outer, std::string_view type_name);
+
+  [[nodiscard]] bool reports_output() const noexcept;
+  void report_output(std::string_view method, pytree::View value);
 
   template <class Module>
   static std::string_view name_of(const Module& module) {
@@ -217,6 +288,9 @@ class Scope {
   detail::ScopeRoot* root_;
   detail::ScopeNode* node_;
   const std::type_info* pending_;  ///< the module for which this scope was opened, until it enters
+  Scope* outer_ = nullptr;         ///< the scope that was opened for the same call
+  std::string_view type_name_;
+  bool reported_ = false;  ///< its output is known
   int exceptions_;
 };
 
@@ -226,15 +300,15 @@ class Shared {
   template <class... Args>
   auto operator()(const Args&... args) const {
     Scope::reopen(node_);
-    Scope scope(root_, node_, &detail::dynamic_type(module_));
-    return module_(scope, args...);
+    Scope scope(root_, node_, &detail::dynamic_type(module_), detail::dynamic_name(module_));
+    return scope.output(module_(scope, args...));
   }
 
   /// Another method of the module, under the same parameters: `embed.call(&nn::Embed::attend, x)`.
   template <class Method, class... Args>
   auto call(Method method, const Args&... args) const {
     Scope::reopen(node_);
-    Scope scope(root_, node_, &detail::dynamic_type(module_));
+    Scope scope(root_, node_, &detail::dynamic_type(module_), detail::dynamic_name(module_));
     return (module_.*method)(scope, args...);
   }
 
@@ -266,8 +340,8 @@ Shared<Module> Scope::share(Module module, std::string_view name) {
 template <class Module>
 [[nodiscard]] auto named(std::string name, Module module) {
   return [name = std::move(name), module = std::move(module)](Scope& parent, const auto&... args) {
-    Scope scope = parent.child(name, typeid(Module));
-    return module(scope, args...);
+    Scope scope = parent.child(name, typeid(Module), reflect::type_name<Module>());
+    return scope.output(module(scope, args...));
   };
 }
 
@@ -276,13 +350,13 @@ namespace detail {
 /// One `init` or `apply` under way.
 class Call {
  public:
-  Call(Tree variables, Rngs rngs, Mutable filter, bool initializing);
+  Call(Tree variables, Rngs rngs, Mutable filter, bool initializing, CallObserver* observer = nullptr);
   ~Call();
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
   /// The scope at the root, opened for a module of this type.
-  [[nodiscard]] Scope root(const std::type_info& module);
+  [[nodiscard]] Scope root(const std::type_info& module, std::string_view type_name);
   /// The collections that the call may change, as they are now.
   [[nodiscard]] Tree mutable_collections() const;
   /// Where the exception now in flight left the innermost module.

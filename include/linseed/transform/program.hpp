@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
+
+#include <fmt/core.h>
 
 namespace linseed {
 
@@ -32,3 +35,9 @@ class Program {
 };
 
 }  // namespace linseed
+
+/// Prints the listing of Program::to_string.
+template <>
+struct fmt::formatter<linseed::Program> : fmt::formatter<fmt::string_view> {
+  fmt::format_context::iterator format(const linseed::Program& program, fmt::format_context& context) const;
+};

@@ -60,6 +60,9 @@ void append_leaves(View value, std::vector<Array>& result);
 /// The same, telling of each leaf whether it belongs to `value` alone: no Tree on the way to it is shared.
 void append_leaves(View value, std::vector<Array>& result, std::vector<char>& unshared);
 [[nodiscard]] std::vector<std::string> paths(View value, const std::string& root);
+/// The Arrays of any pytree as a Tree, with "0", "1", ... for the elements of tuples and sequences, as Flax's
+/// to_state_dict has them; a lone Array is a leaf.
+[[nodiscard]] Tree to_tree(View value);
 /// Replaces the Arrays inside `value`. Throws StructureError when there are not as many, and then some are replaced.
 void assign_leaves(const Type& type, void* value, std::span<const Array> leaves);
 /// For two values of one type.
@@ -72,6 +75,12 @@ void assign_leaves(const Type& type, void* value, std::span<const Array> leaves)
 template <class T>
 [[nodiscard]] std::vector<Array> leaves(const T& value) {
   return leaves(View::of(value));
+}
+
+/// The same as a Tree.
+template <class T>
+[[nodiscard]] Tree to_tree(const T& value) {
+  return to_tree(View::of(value));
 }
 
 /// Their paths: "params/Dense_0/kernel", "0/image", starting from `root`.

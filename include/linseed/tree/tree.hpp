@@ -119,8 +119,9 @@ template <class Function, class... Trees>
 /// True when structure, shapes, dtypes and all elements are the same.
 [[nodiscard]] bool identical(const Tree& a, const Tree& b);
 
-/// The tree with its Arrays, nested by indentation.
-[[nodiscard]] std::string to_string(const Tree& tree);
+/// The tree with its Arrays, nested by indentation, in lines of at most `width` columns where keys and single elements
+/// leave room. `fmt::print("{}", tree)` prints the same; `"{:120}"` sets the width.
+[[nodiscard]] std::string to_string(const Tree& tree, std::size_t width = 80);
 std::ostream& operator<<(std::ostream& stream, const Tree& tree);
 
 namespace detail {
@@ -160,6 +161,16 @@ Tree tree::map(Function&& function, const Tree& first, const Trees&... rest) {
 }  // namespace linseed
 
 template <>
-struct fmt::formatter<linseed::Tree> : fmt::formatter<fmt::string_view> {
+struct fmt::formatter<linseed::Tree> {
+  constexpr auto parse(fmt::format_parse_context& context) {
+    const char* at = context.begin();
+    if (at != context.end() && *at != '}') width = 0;
+    for (; at != context.end() && *at >= '0' && *at <= '9' && width < 100'000; ++at) {
+      width = 10 * width + static_cast<std::size_t>(*at - '0');
+    }
+    return at;  // fmt refuses what is left
+  }
   fmt::format_context::iterator format(const linseed::Tree& tree, fmt::format_context& context) const;
+
+  std::size_t width = 80;
 };
