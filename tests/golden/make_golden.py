@@ -16,6 +16,7 @@ FILES = {
     "norms": "norms",
     "attention": "attention",
     "recurrent": "recurrent",
+    "modules": "modules",
     "activations": "functions",
     "losses": "functions",
     "ops": "ops",
