@@ -19,6 +19,7 @@ FILES = {
     "modules": "modules",
     "activations": "functions",
     "losses": "functions",
+    "further_functions": "further_functions",
     "ops": "ops",
     "optim": "optim",
     "optimizers": "optimizers",
