@@ -23,6 +23,7 @@ FILES = {
     "ops": "ops",
     "optim": "optim",
     "optimizers": "optimizers",
+    "further_optimizers": "further_optimizers",
     "curves": "curves",
     "long_curves": "long_curves",
 }
