@@ -1,5 +1,5 @@
-"""further_functions.json: activations that jax.nn alone has, as in activations.json, and further distributions of jax.random,
-as in random.json."""
+"""further_functions.json: activations that jax.nn alone has, as in activations.json, and further distributions of
+jax.random, as in random.json."""
 
 import jax
 import jax.numpy as jnp

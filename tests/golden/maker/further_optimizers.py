@@ -1,5 +1,5 @@
-"""further_optimizers.json: fifty steps of the rarer optimizers, as in optimizers.json; Adafactor over leaves with factored
-axes, and Lookahead over its two sets of parameters."""
+"""further_optimizers.json: fifty steps of the rarer optimizers, as in optimizers.json; Adafactor over leaves with
+factored axes, and Lookahead over its two sets of parameters."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,5 @@
-"""modules.json: local convolutions, layers around modules with submodules, attention weights that are sown, layers under their other names."""
+"""modules.json: local convolutions, layers around modules with submodules, attention weights that are sown, layers
+under their other names."""
 
 import flax.linen as nn
 import jax.numpy as jnp
