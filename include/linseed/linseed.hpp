@@ -21,6 +21,7 @@
 #include <linseed/ops/pool.hpp>
 
 #include <linseed/random/random.hpp>
+#include <linseed/random/distributions.hpp>
 
 #include <linseed/transform/grad.hpp>
 #include <linseed/transform/jit.hpp>
@@ -33,6 +34,7 @@
 #include <linseed/nn/activations.hpp>
 #include <linseed/nn/layers.hpp>
 #include <linseed/nn/functions.hpp>
+#include <linseed/nn/jax_activations.hpp>
 #include <linseed/nn/losses.hpp>
 #include <linseed/nn/object.hpp>
 

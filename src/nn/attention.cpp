@@ -77,6 +77,7 @@ Array dot_product_attention_weights(const Array& query, const Array& key, const 
   }
   const bool widen = options.force_fp32_for_softmax && dtype != DType::float32;
   const Array weights = widen ? softmax(astype(scores, DType::float32)) : astype(softmax(scores), dtype);
+  if (options.module != nullptr) options.module->sow("intermediates", "attention_weights", weights);
   return options.deterministic || !(options.dropout_rate != 0.0) ? weights : dropped(weights, options);
 }
 
@@ -88,7 +89,12 @@ Array dot_product_attention(const Array& query, const Array& key, const Array& v
   return einsum("...hqk,...khd->...qhd", weights, astype(value, *computing.dtype));
 }
 
-// ---- MultiHeadDotProductAttention ----
+Array AttentionFunction::operator()(const Array& query, const Array& key, const Array& value,
+                                    const AttentionOptions& options) const {
+  return function_ ? (*function_)(query, key, value, options) : dot_product_attention(query, key, value, options);
+}
+
+// ---- the layers ----
 
 namespace {
 
@@ -97,7 +103,8 @@ struct Decoded {
   Array key, value, mask;
 };
 
-Decoded decode_step(Scope& scope, const Array& query, const Array& key, const Array& value, const Array& mask) {
+Decoded decode_step(std::string_view layer, Scope& scope, const Array& query, const Array& key, const Array& value,
+                    const Array& mask) {
   const bool exists = scope.has_variable("cache", "cached_key");
   const Variable cached_key = scope.variable("cache", "cached_key", [&] { return zeros_like(key); });
   const Variable cached_value = scope.variable("cache", "cached_value", [&] { return zeros_like(value); });
@@ -108,7 +115,7 @@ Decoded decode_step(Scope& scope, const Array& query, const Array& key, const Ar
   Shape expected = cache;
   if (cache.rank() >= 3) expected[cache.size() - 3] = 1;
   if (cache.rank() < 3 || !(query.shape() == expected) || !(key.shape() == expected)) {
-    throw ShapeError("MultiHeadDotProductAttention", "Decoding takes one position of the cached batch at a time.",
+    throw ShapeError(layer, "Decoding takes one position of the cached batch at a time.",
                      {.got = fmt::format("query {}, key {}", to_string(query.shape()), to_string(key.shape())),
                       .expected = to_string(expected)});
   }
@@ -129,9 +136,10 @@ Decoded decode_step(Scope& scope, const Array& query, const Array& key, const Ar
 
 }  // namespace
 
-Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& inputs_q, const Array& inputs_k,
+template <class Name>
+Array detail::AttentionLayer<Name>::operator()(Scope& parent, const Array& inputs_q, const Array& inputs_k,
                                                const Array& inputs_v, const AttentionArguments& arguments) const {
-  constexpr std::string_view layer = "MultiHeadDotProductAttention";
+  constexpr std::string_view layer = Name::class_name;
   Scope scope = parent.enter(*this);
   require_positive(layer, "num_heads", num_heads);
   require_within(layer, "dropout_rate", dropout_rate, 0.0, 1.0);
@@ -167,7 +175,7 @@ Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& input
     query = normalize("query_ln", query);
     seen.key = normalize("key_ln", seen.key);
   }
-  if (decode) seen = decode_step(scope, query, seen.key, seen.value, seen.mask);
+  if (decode) seen = decode_step(layer, scope, query, seen.key, seen.value, seen.mask);
 
   AttentionOptions options{.mask = seen.mask,
                            .broadcast_dropout = broadcast_dropout,
@@ -175,12 +183,13 @@ Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& input
                            .dropout_rate = dropout_rate,
                            .deterministic = true,
                            .dtype = dtype,
-                           .force_fp32_for_softmax = force_fp32_for_softmax};
+                           .force_fp32_for_softmax = force_fp32_for_softmax,
+                           .module = arguments.sow_weights ? &scope : nullptr};
   if (dropout_rate > 0.0) {
     options.deterministic = merge_param("deterministic", deterministic, arguments.deterministic);
     if (!options.deterministic && !options.dropout_rng.defined()) options.dropout_rng = scope.make_rng("dropout");
   }
-  const Array heads = dot_product_attention(query, seen.key, seen.value, options);
+  const Array heads = attention_fn(query, seen.key, seen.value, options);
   const DenseGeneral out{.features = {out_features != 0 ? out_features : inputs_q.extent(-1)},
                          .axis = {-2, -1},
                          .use_bias = use_bias,
@@ -192,10 +201,15 @@ Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& input
   return scope.output(out(scope, heads));
 }
 
-Array MultiHeadDotProductAttention::operator()(Scope& parent, const Array& inputs,
+template <class Name>
+Array detail::AttentionLayer<Name>::operator()(Scope& parent, const Array& inputs,
                                                const AttentionArguments& arguments) const {
   return (*this)(parent, inputs, {}, {}, arguments);
 }
+
+template struct detail::AttentionLayer<detail::DotProductName>;
+template struct detail::AttentionLayer<detail::MultiHeadName>;
+template struct detail::AttentionLayer<detail::SelfName>;
 
 // ---- masks ----
 

@@ -4,6 +4,7 @@
 
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/linalg.hpp>
 #include <linseed/ops/shape.hpp>
 
 #include "nn/layer_support.hpp"
@@ -93,6 +94,49 @@ Array ConvTranspose::operator()(Scope& parent, const Array& x, const Array& mask
     return use_bias ? product + astype(bias, common) : product;
   });
   return scope.output(std::move(y));
+}
+
+Array ConvLocal::operator()(Scope& parent, const Array& x, const Array& mask) const {
+  Scope scope = parent.enter(*this);
+  require_positive("ConvLocal", "features", features);
+  require_spatial_axes("ConvLocal", x, kernel_size);
+  const std::int64_t window = kernel_size.elements(), channels = x.extent(-1);
+  const Array floating = astype(x, computation_dtype(dtype, {x}));
+  Array result = over_one_batch_axis(floating, kernel_size.rank(), [&](const Array& batch) {
+    // What each window sees, channel by channel, comes from convolutions with a single 1.
+    Shape picking = kernel_size;
+    picking.push_back(1);
+    picking.push_back(channels * window);
+    const Array one =
+        reshape(arange(window), {window, 1}) == mod(reshape(arange(channels * window), {1, channels * window}), window);
+    const ConvOptions options{.strides = strides,
+                              .padding = padding,
+                              .input_dilation = input_dilation,
+                              .kernel_dilation = kernel_dilation,
+                              .groups = channels};
+    const Array seen = conv(batch, astype(reshape(one, picking), batch.dtype()), options);
+
+    Shape kernel_shape, bias_shape;
+    std::int64_t places = 1;
+    for (int axis = 1; axis + 1 < seen.rank(); ++axis) {
+      bias_shape.push_back(seen.extent(axis));
+      places *= seen.extent(axis);
+    }
+    kernel_shape = bias_shape;
+    kernel_shape.push_back(channels * window);
+    kernel_shape.push_back(features);
+    bias_shape.push_back(features);
+    const Array kernel = masked_kernel("ConvLocal", scope, kernel_init, kernel_shape, param_dtype, mask);
+    const Array bias = use_bias ? scope.param("bias", bias_init, bias_shape, param_dtype) : Array();
+    const DType common = computation_dtype(dtype, {x, kernel, bias});
+    Array y = einsum("nsp,spf->nsf", reshape(astype(seen, common), {batch.extent(0), places, channels * window}),
+                     reshape(astype(kernel, common), {places, channels * window, features}));
+    Shape shape{batch.extent(0)};
+    for (const std::int64_t extent : bias_shape) shape.push_back(extent);
+    y = reshape(y, shape);
+    return use_bias ? y + astype(bias, common) : y;
+  });
+  return scope.output(std::move(result));
 }
 
 }  // namespace linseed::nn

@@ -21,6 +21,7 @@ using AxisList = std::vector<int>;
 
 struct Moments {
   Array mean, var;
+  Array exist = {};  ///< false where a mask left nothing to count; empty without a mask
 };
 
 AxisList sorted_axes(const Axes& axes, int rank, std::string_view layer) {
@@ -70,24 +71,35 @@ void refuse_named_axis(std::string_view layer, const std::string& axis_name) {
                                   "axis_name empty"});
 }
 
-/// flax.linen.normalization._compute_stats: over `axes`, which disappear.
+/// flax.linen.normalization._compute_stats: over `axes`, which disappear. Where nothing counts they are 0, not Flax's
+/// 0 / 0.
 template <class Layer>
 Moments moments_of(const Layer& layer, const Array& input, const AxisList& axes, const Array& mask,
                    bool use_mean = true) {
   const DType wanted = layer.dtype.value_or(input.dtype());
   const Array x = astype(input, layer.force_float32_reductions ? promote(wanted, DType::float32) : wanted);
+  Array counted, count;
+  if (mask.defined()) {
+    counted = broadcast_to(astype(mask, DType::bool_), x.shape());
+    count = sum(astype(counted, x.dtype()), axes);
+  }
   const auto average = [&](const Array& values) {
-    if (!mask.defined()) return mean(values, axes);
-    const Array counted = broadcast_to(astype(mask, DType::bool_), x.shape());
-    return sum(where(counted, values, 0), axes) / sum(astype(counted, values.dtype()), axes);
+    return counted.defined() ? sum(where(counted, values, 0), axes) / maximum(count, 1) : mean(values, axes);
   };
+  const Array exist = count.defined() ? count > 0 : Array();
   if (!use_mean) {
     const Array var = average(square(x));
-    return {zeros_like(var), var};
+    return {zeros_like(var), var, exist};
   }
   const Array mu = average(x);
-  if (layer.use_fast_variance) return {mu, maximum(0, average(square(x)) - square(mu))};
-  return {mu, average(square(x - reshape(mu, with_ones(x.shape(), axes))))};
+  if (layer.use_fast_variance) return {mu, maximum(0, average(square(x)) - square(mu)), exist};
+  return {mu, average(square(x - reshape(mu, with_ones(x.shape(), axes)))), exist};
+}
+
+/// Others in place of the moments that do not exist.
+Moments completed(const Moments& moments, const ArrayLike& mean, const ArrayLike& var) {
+  if (!moments.exist.defined()) return moments;
+  return {where(moments.exist, moments.mean, mean), where(moments.exist, moments.var, var), moments.exist};
 }
 
 /// flax.linen.normalization._normalize: statistics aligned with x, and parameters with the extents of `features`.
@@ -120,7 +132,7 @@ Array normalize_examples(std::string_view name, const Layer& layer, Scope& scope
   check_settings(name, layer);
   refuse_named_axis(name, layer.axis_name);
   if (mask.defined()) require_mask(name, mask, x.shape());
-  const Moments moments = moments_of(layer, x, reduced, mask, use_mean);
+  const Moments moments = completed(moments_of(layer, x, reduced, mask, use_mean), 0, 1);
   const Shape aligned = with_ones(x.shape(), reduced);
   return scope.output(
       normalized(layer, scope, x, {reshape(moments.mean, aligned), reshape(moments.var, aligned)}, features));
@@ -167,10 +179,12 @@ Array BatchNorm::operator()(Scope& parent, const Array& x, std::optional<bool> u
                          {.got = describe(x), .hint = "skip the batch, or pass use_running_average = true"});
       }
     }
-    moments = moments_of(*this, x, reduced, mask);
+    moments = completed(moments_of(*this, x, reduced, mask), running_mean.value(), running_var.value());
     if (!scope.is_initializing()) {
       const auto move = [&](const Variable& running, const Array& batch) {
-        running.set(astype(momentum * running.value() + (1 - momentum) * batch, running.value().dtype()));
+        const Array before = running.value();
+        const Array after = momentum * before + (1 - momentum) * batch;
+        running.set(astype(moments.exist.defined() ? where(moments.exist, after, before) : after, before.dtype()));
       };
       move(running_mean, moments.mean);
       move(running_var, moments.var);
@@ -243,7 +257,7 @@ Array GroupNorm::operator()(Scope& parent, const Array& x, const Array& mask) co
     grouped_mask = reshape(mask, grouped(mask.shape()));
   }
   reduced.back() = x.rank();  // the channels of a group
-  const Moments moments = moments_of(*this, reshape(x, grouped(x.shape())), reduced, grouped_mask);
+  const Moments moments = completed(moments_of(*this, reshape(x, grouped(x.shape())), reduced, grouped_mask), 0, 1);
   reduced.pop_back();
   const Shape aligned = with_ones(x.shape(), reduced);
   const auto spread = [&](const Array& statistic) {

@@ -324,13 +324,17 @@ Array Scope::perturb(std::string_view name, const Array& value, std::string_view
 
 std::string Scope::node_name(const ScopeNode* node) { return node->name; }
 
-Tree Scope::params_of(const detail::ScopeRoot* root, const ScopeNode* node) {
-  const Tree* params = root->variables.find(linseed::detail::join_path("params", node->path));
-  return params == nullptr ? Tree() : *params;
+Tree Scope::variables_of(const detail::ScopeRoot* root, const ScopeNode* node) {
+  Tree result;
+  for (const auto& [collection, content] : root->variables.entries()) {
+    if (const Tree* own = content.find(node->path)) result = result.set(collection, *own);
+  }
+  return result;
 }
 
-void Scope::set_params(detail::ScopeRoot* root, const ScopeNode* node, Tree params) {
-  root->variables = root->variables.set(linseed::detail::join_path("params", node->path), std::move(params));
+void Scope::set_variables(detail::ScopeRoot* root, const ScopeNode* node, const Tree& collections) {
+  for (const auto& [collection, content] : collections.entries())
+    root->variables = root->variables.set(linseed::detail::join_path(collection, node->path), content);
 }
 
 Array Scope::make_rng(std::string_view stream) {

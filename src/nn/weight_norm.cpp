@@ -12,6 +12,7 @@
 #include <linseed/ops/shape.hpp>
 #include <linseed/random/random.hpp>
 
+#include "core/array_node.hpp"
 #include "nn/layer_support.hpp"
 
 namespace linseed::nn {
@@ -23,11 +24,32 @@ Array l2_normalized(const Array& x, const Axes& axes, double epsilon) {
   return x * rsqrt(sum(x * x, axes, /*keepdims=*/true) + epsilon);
 }
 
-/// flax.linen.map_variables: runs the inner layer of `wrapper` with the parameters that `transform(scope, path, value)`
-/// makes of its own. `keep` leaves them in place afterwards.
+/// `now`, with what the layer had, `own`, where it still has what it was given in place of that. Throws
+/// ImmutableCollectionError where it changed what was given.
+Tree restored(std::string_view op, const Tree& now, const Tree& own, const Tree& given) {
+  using linseed::detail::ArrayNode;
+  if (!now.is_leaf()) {
+    Tree::Dict entries;
+    for (const auto& [key, value] : now.entries()) {
+      const bool known = !own.is_leaf() && own.entries().contains(key);
+      entries.emplace(key, known ? restored(op, value, own[key], given[key]) : value);
+    }
+    return Tree(std::move(entries));
+  }
+  if (!own.is_leaf() || ArrayNode::peek(own.array()) == ArrayNode::peek(given.array())) return now;
+  if (ArrayNode::peek(now.array()) == ArrayNode::peek(given.array())) return own;
+  throw ImmutableCollectionError(op, "The layer updates a variable that is normalized.",
+                                 {.got = describe(now.array()),
+                                  .hint = "choose the variables by variable_filter, or run the layer in a mode that "
+                                          "does not update"});
+}
+
+/// flax.linen.map_variables, of all collections: runs the inner layer of `wrapper` with the variables that
+/// `transform(scope, path, value)` makes of its own. Afterwards they are back, unless `keep` leaves the transformed
+/// ones in place, where the collection is mutable.
 template <class Wrapper, class Transform>
-Array with_transformed_params(std::string_view op, const Wrapper& wrapper, Scope& parent, const Array& x, bool keep,
-                              const Transform& transform) {
+Array with_transformed_variables(std::string_view op, const Wrapper& wrapper, Scope& parent,
+                                 std::span<const std::any> arguments, bool keep, const Transform& transform) {
   if (!wrapper.layer_instance.is_module()) {
     throw ValueError(op, "The layer must be a module, with parameters.",
                      {.got = std::string(wrapper.layer_instance.name())});
@@ -40,23 +62,32 @@ Array with_transformed_params(std::string_view op, const Wrapper& wrapper, Scope
   Scope scope = parent.enter(wrapper);
   if (at_own_root) layer = scope.share(wrapper.layer_instance, "layer_instance");
 
+  const auto run = [&] { return layer->call(&Model::call, arguments); };
   const bool make = scope.is_initializing() && scope.is_mutable("params");
-  if (make) (void)(*layer)(x);
-  const Tree own = layer->params();
-  if (own.empty()) return scope.output((*layer)(x));
-  layer->set_params(tree::map_with_path(
-      [&](const std::string& path, const Array& value) {
-        return transform(scope, fmt::format("{}/{}", layer->name(), path), value);
-      },
-      own));
-  Array y = (*layer)(x);
-  if (!make && !keep) layer->set_params(own);
+  if (make) (void)run();
+  const Tree own = layer->variables();
+  Tree given;
+  for (const auto& [collection, content] : own.entries()) {
+    given = given.set(collection, tree::map_with_path(
+                                      [&](const std::string& path, const Array& value) {
+                                        return transform(scope, fmt::format("{}/{}", layer->name(), path), value);
+                                      },
+                                      content));
+  }
+  layer->set_variables(given);
+  Array y = run();
+  if (make) return scope.output(std::move(y));
+  const Tree now = layer->variables();
+  for (const auto& [collection, content] : own.entries()) {
+    if (keep && scope.is_mutable(collection)) continue;
+    layer->set_variables({{collection, restored(op, now[collection], content, given[collection])}});
+  }
   return scope.output(std::move(y));
 }
 
 }  // namespace
 
-Array WeightNorm::operator()(Scope& parent, const Array& x) const {
+Array WeightNorm::call(Scope& parent, std::span<const std::any> arguments) const {
   const auto normalize = [&](Scope& scope, const std::string& path, const Array& value) {
     const bool wanted = variable_filter.empty() ||
                         std::any_of(variable_filter.begin(), variable_filter.end(),
@@ -84,10 +115,11 @@ Array WeightNorm::operator()(Scope& parent, const Array& x) const {
     }
     return astype(result, computation_dtype(dtype, {value, scale}));
   };
-  return with_transformed_params("WeightNorm", *this, parent, x, /*keep=*/false, normalize);
+  return with_transformed_variables("WeightNorm", *this, parent, arguments, /*keep=*/false, normalize);
 }
 
-Array SpectralNorm::operator()(Scope& parent, const Array& x, bool update_stats) const {
+Array SpectralNorm::call(Scope& parent, std::span<const std::any> arguments) const {
+  const bool update_stats = std::any_cast<bool>(arguments.back());
   const auto normalize = [&](Scope& scope, const std::string& path, const Array& value) {
     if (value.rank() <= 1 || n_steps < 1) return value;
     if (value.rank() > 2 && error_on_non_matrix) {
@@ -115,7 +147,8 @@ Array SpectralNorm::operator()(Scope& parent, const Array& x, bool update_stats)
     }
     return astype(result, computation_dtype(dtype, {value, u, v, sigma}));
   };
-  return with_transformed_params("SpectralNorm", *this, parent, x, parent.is_mutable("params"), normalize);
+  return with_transformed_variables("SpectralNorm", *this, parent, arguments.first(arguments.size() - 1),
+                                    /*keep=*/true, normalize);
 }
 
 }  // namespace linseed::nn

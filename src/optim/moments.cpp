@@ -2,6 +2,7 @@
 
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
+#include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
 
 #include "optim/common.hpp"
@@ -244,6 +245,61 @@ GradientTransformation scale_by_adadelta(const Scalar& rho, const Scalar& eps) {
         const Tree steps = tree::map(direction, updates, squares, state["e_x"]);
         return Step{steps, Tree{{"e_g", squares}, {"e_x", second_moment(steps, state["e_x"], rho)}}};
       }};
+}
+
+GradientTransformation scale_by_adan(const AdanOptions& options) {
+  const auto& [b1, b2, b3, eps, eps_root] = options;
+  detail::require_all_finite("scale_by_adan",
+                             {{"b1", b1}, {"b2", b2}, {"b3", b3}, {"eps", eps}, {"eps_root", eps_root}});
+  return {Description("scale_by_adan", b1, b2, b3, eps, eps_root),
+          [](const Tree& params) {
+            const Tree zeros = detail::zeros_like(params);
+            return Tree{{"g", zeros}, {"m", zeros}, {"n", zeros}, {"t", Array(0)}, {"v", zeros}};
+          },
+          [o = options](const Tree& updates, const Tree& state, const Tree&) {
+            const Array first = state["t"].array() == 0;
+            const Array count = next_count(state["t"]);
+            const Scalar rest = o.b2.one_minus();
+            const Tree change =
+                tree::map([&](const Array& g, const Array& before) { return where(first, zeros_like(g), g - before); },
+                          updates, state["g"]);
+            const auto ahead = [&](const Array& x, const Array& d) { return x + rest * d; };
+            const Tree m = first_moment(updates, state["m"], o.b1);
+            const Tree v = first_moment(change, state["v"], o.b2);
+            const Tree n = second_moment(tree::map(ahead, updates, change), state["n"], o.b3);
+            const auto direction = [&](const Array& x, const Array& square) {
+              return scaled(x, square, o.eps, o.eps_root);
+            };
+            return Step{tree::map(direction, tree::map(ahead, debiased(m, o.b1, count), debiased(v, o.b2, count)),
+                                  debiased(n, o.b3, count)),
+                        Tree{{"g", updates}, {"m", m}, {"n", n}, {"t", count}, {"v", v}}};
+          }};
+}
+
+GradientTransformation scale_by_novograd(const NovogradOptions& options) {
+  const auto& [b1, b2, eps, eps_root, weight_decay] = options;
+  detail::require_all_finite(
+      "scale_by_novograd",
+      {{"b1", b1}, {"b2", b2}, {"eps", eps}, {"eps_root", eps_root}, {"weight_decay", weight_decay}});
+  return {Description("scale_by_novograd", b1, b2, eps, eps_root, weight_decay),
+          [](const Tree& params) {
+            const auto scalar = [](const Array& p) { return zeros({}, p.dtype()); };
+            return Tree{{"count", Array(0)}, {"mu", detail::zeros_like(params)}, {"nu", tree::map(scalar, params)}};
+          },
+          [o = options](const Tree& updates, const Tree& state, const Tree& params) {
+            const Array count = next_count(state["count"]);
+            const Array first = count == 1;
+            const Tree squares = tree::map([](const Array& g) { return sum(square(g)); }, updates);
+            const auto start = [&](const Array& fresh, const Array& moved) { return where(first, fresh, moved); };
+            const Tree nu = tree::map(start, squares, first_moment(squares, state["nu"], o.b2));
+            const auto addition = [&](const Array& g, const Array& p, const Array& v) {
+              return scaled(g, v, o.eps, o.eps_root) + o.weight_decay * p;
+            };
+            const Tree added = tree::map(addition, updates, params, nu);
+            const auto move = [&](const Array& a, const Array& m) { return where(first, a, o.b1 * m + a); };
+            const Tree mu = tree::map(move, added, state["mu"]);
+            return Step{mu, Tree{{"count", count}, {"mu", mu}, {"nu", nu}}};
+          }};
 }
 
 }  // namespace linseed::optim

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <linseed/ops/elementwise.hpp>
+#include <linseed/optim/clipping.hpp>
 
 #include "optim/common.hpp"
 
@@ -122,6 +123,48 @@ GradientTransformation fromage(const Schedule& learning_rate, const Scalar& min_
 GradientTransformation optimistic_gradient_descent(const Schedule& learning_rate, const Scalar& alpha,
                                                    const Scalar& beta) {
   return chain({scale_by_optimistic_gradient(alpha, beta), scale_by_learning_rate(learning_rate)});
+}
+
+GradientTransformation optimistic_adam_v2(const Schedule& learning_rate, const Scalar& alpha, const Scalar& beta,
+                                          const AdamOptions& options) {
+  return chain(
+      {scale_by_adam(options), scale_by_optimistic_gradient(alpha, beta), scale_by_learning_rate(learning_rate)});
+}
+
+GradientTransformation adan(const Schedule& learning_rate, const AdanOptimizerOptions& options) {
+  const auto& [b1, b2, b3, eps, eps_root, weight_decay, mask] = options;
+  return chain({scale_by_adan({b1, b2, b3, eps, eps_root}), add_decayed_weights(weight_decay, mask),
+                scale_by_learning_rate(learning_rate)});
+}
+
+GradientTransformation novograd(const Schedule& learning_rate, const NovogradOptions& options) {
+  return chain({scale_by_novograd(options), scale_by_learning_rate(learning_rate)});
+}
+
+GradientTransformation rprop(const Scalar& learning_rate, const RpropOptions& options) {
+  return chain({scale_by_rprop(learning_rate, options), scale(-1.0)});
+}
+
+GradientTransformation noisy_sgd(const Schedule& learning_rate, const Array& key, const Scalar& eta,
+                                 const Scalar& gamma) {
+  return chain({add_noise(eta, gamma, key), scale_by_learning_rate(learning_rate)});
+}
+
+GradientTransformation adafactor(const std::optional<Schedule>& learning_rate, const AdafactorOptions& options) {
+  std::vector<GradientTransformation> members{
+      scale_by_factored_rms({.factored = options.factored,
+                             .decay_rate = options.decay_rate,
+                             .step_offset = options.decay_offset,
+                             .min_dim_size_to_factor = options.min_dim_size_to_factor,
+                             .epsilon = options.eps})};
+  if (options.clipping_threshold) members.push_back(clip_by_block_rms(*options.clipping_threshold));
+  if (learning_rate) members.push_back(scale_by_learning_rate(*learning_rate, /*flip_sign=*/false));
+  if (options.multiply_by_parameter_scale) members.push_back(scale_by_param_block_rms());
+  if (options.momentum) members.push_back(ema(*options.momentum, /*debias=*/false));
+  if (options.weight_decay_rate)
+    members.push_back(add_decayed_weights(*options.weight_decay_rate, options.weight_decay_mask));
+  members.push_back(scale(-1.0));
+  return chain(members);
 }
 
 }  // namespace linseed::optim

@@ -3,6 +3,7 @@
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
+#include <linseed/random/random.hpp>
 
 #include "optim/common.hpp"
 
@@ -123,6 +124,55 @@ GradientTransformation normalize_by_update_norm(const Scalar& scale_factor, cons
           [=](const Tree& updates, const Tree& state, const Tree&) {
             const Array length = (global_norm(updates) + eps) / scale_factor;
             return Step{tree::map([&](const Array& g) { return g / length; }, updates), state};
+          }};
+}
+
+GradientTransformation scale_by_rprop(const Scalar& learning_rate, const RpropOptions& options) {
+  const auto& [eta_minus, eta_plus, smallest, largest] = options;
+  detail::require_all_finite("scale_by_rprop", {{"learning_rate", learning_rate},
+                                                {"eta_minus", eta_minus},
+                                                {"eta_plus", eta_plus},
+                                                {"min_step_size", smallest},
+                                                {"max_step_size", largest}});
+  return {Description("scale_by_rprop", learning_rate, eta_minus, eta_plus, smallest, largest),
+          [learning_rate](const Tree& params) {
+            return Tree{{"prev_updates", detail::zeros_like(params)},
+                        {"step_sizes", detail::full_like(params, learning_rate)}};
+          },
+          [o = options](const Tree& updates, const Tree& state, const Tree&) {
+            const auto turned = [](const Array& g, const Array& before) { return g * before; };
+            const auto resized = [&](const Array& turn, const Array& size) {
+              const Array next = size * where(turn > 0, o.eta_plus, o.eta_minus);
+              return where(turn == 0, size, minimum(maximum(next, o.min_step_size), o.max_step_size));
+            };
+            const auto step = [](const Array& turn, const Array& g, const Array& size) {
+              return where(turn < 0, zeros_like(g), size * sign(g));
+            };
+            const auto emitted = [](const Array& turn, const Array& before) {
+              return where(turn < 0, zeros_like(before), before);
+            };
+            const Tree turns = tree::map(turned, updates, state["prev_updates"]);
+            const Tree sizes = tree::map(resized, turns, state["step_sizes"]);
+            const Tree next = tree::map(step, turns, updates, sizes);
+            return Step{tree::map(emitted, turns, state["prev_updates"]),
+                        Tree{{"prev_updates", next}, {"step_sizes", sizes}}};
+          }};
+}
+
+GradientTransformation add_noise(const Scalar& eta, const Scalar& gamma, const Array& key) {
+  detail::require_all_finite("add_noise", {{"eta", eta}, {"gamma", gamma}});
+  return {Description("add_noise", eta, gamma, Description::unique("key")),
+          [key](const Tree&) { return Tree{{"count", Array(0)}, {"rng_key", key}}; },
+          [=](const Tree& updates, const Tree& state, const Tree&) {
+            const Array count = detail::next_count(state["count"]);
+            const Array deviation = sqrt(eta / pow(astype(count, DType::float32), gamma));
+            const auto [next_key, sample_key] = random::split<2>(state["rng_key"]);
+            std::vector<Array> leaves = updates.leaves();
+            for (std::size_t i = 0; i < leaves.size(); ++i) {
+              const Array noise = random::normal(random::fold_in(sample_key, i), leaves[i].shape(), leaves[i].dtype());
+              leaves[i] = leaves[i] + astype(deviation, leaves[i].dtype()) * noise;
+            }
+            return Step{updates.with_leaves(leaves), Tree{{"count", count}, {"rng_key", next_key}}};
           }};
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
@@ -176,6 +177,60 @@ GradientTransformation multi_steps(const GradientTransformation& inner, const Sc
 
 Array has_updated(const Tree& multi_steps_state) {
   return multi_steps_state["mini_step"].array() == 0 && multi_steps_state["gradient_step"].array() > 0;
+}
+
+GradientTransformation apply_every(std::int64_t k) {
+  if (k < 1) throw ValueError("apply_every", "k must be positive.", {.got = std::to_string(k)});
+  return {Description("apply_every", k),
+          [](const Tree& params) { return Tree{{"count", Array(0)}, {"grad_acc", detail::zeros_like(params)}}; },
+          [k](const Tree& updates, const Tree& state, const Tree&) {
+            const Array& count = state["count"].array();
+            const Array first = count == 0, last = count == k - 1;
+            const Tree gathered =
+                tree::map([&](const Array& g, const Array& sum) { return astype(!first, sum.dtype()) * sum + g; },
+                          updates, state["grad_acc"]);
+            const auto emitted = [&](const Array& sum) { return astype(last, sum.dtype()) * sum; };
+            return Step{tree::map(emitted, gathered),
+                        Tree{{"count", mod(next_count(count), k)}, {"grad_acc", gathered}}};
+          }};
+}
+
+Tree lookahead_params(const Tree& params) { return {{"fast", params}, {"slow", params}}; }
+
+GradientTransformation lookahead(const GradientTransformation& fast_optimizer, const LookaheadOptions& options) {
+  const auto& [period, slow_step_size, reset_state] = options;
+  if (period < 1) throw ValueError("lookahead", "sync_period must be positive.", {.got = std::to_string(period)});
+  require_finite("lookahead", "slow_step_size", slow_step_size);
+  const auto require_pair = [](const Tree& params) {
+    if (params.contains("fast") && params.contains("slow") && params.size() == 2) return;
+    throw StructureError(
+        "lookahead", "The parameters must be a pair, fast and slow.",
+        {.got = params.is_leaf() ? describe(params.array()) : fmt::format("keys {}", fmt::join(params.keys(), ", ")),
+         .expected = "keys fast, slow",
+         .hint = "begin with optim::lookahead_params(params)"});
+  };
+  auto init = [=](const Tree& params) {
+    require_pair(params);
+    return Tree{{"fast_state", fast_optimizer.init(params["fast"])}, {"steps_since_sync", Array(0)}};
+  };
+  auto update = [=, o = options](const Tree& updates, const Tree& state, const Tree& params) {
+    require_pair(params);
+    const Tree &fast = params["fast"], &slow = params["slow"];
+    auto [steps, fast_state] = fast_optimizer.update(updates["fast"], state["fast_state"], fast);
+    const Array& since = state["steps_since_sync"].array();
+    const Array sync = since == o.sync_period - 1;
+    if (o.reset_state) fast_state = select(sync, fast_optimizer.init(fast), fast_state);
+    const Tree distance =
+        tree::map([](const Array& f, const Array& u, const Array& s) { return f + u - s; }, fast, steps, slow);
+    const auto synced = [&](const Array& d) { return astype(sync, d.dtype()) * d; };
+    const Scalar rest = o.slow_step_size.one_minus();
+    return Step{
+        Tree{{"fast", tree::map([&](const Array& u, const Array& d) { return u - rest * synced(d); }, steps, distance)},
+             {"slow", tree::map([&](const Array& d) { return o.slow_step_size * synced(d); }, distance)}},
+        Tree{{"fast_state", fast_state}, {"steps_since_sync", mod(since + 1, o.sync_period)}}};
+  };
+  return {Description("lookahead", fast_optimizer, period, slow_step_size, reset_state), std::move(init),
+          std::move(update)};
 }
 
 namespace {

@@ -65,6 +65,7 @@ inline constexpr double noise = 4e-6;
 template <class Module>
 void check(const json& entry, const Module& module) {
   CAPTURE(entry.at("name").get<std::string>());
+  const golden::Measured measured("flax.linen." + entry.at("layer").get<std::string>());
   const Tree variables = tree_of(entry.at("variables"));
   const Arrays inputs = arrays_of(entry.at("inputs"));
   const Arrays weights = arrays_of(entry.at("weights"));

@@ -58,15 +58,6 @@ TEST_CASE("BatchNorm never updates its statistics with running averages, mask or
   check_near(y, Array{{0.999995}, {2.999985}});
 }
 
-TEST_CASE("the variance of an empty selection is NaN, as in Flax") {
-  const Array x{{1.0}, {3.0}};
-  const nn::BatchNorm norm{.use_running_average = false};
-  const Tree variables = nn::init(norm, random::key(0), x);
-  const auto [y, updates] =
-      nn::apply(norm, variables, nn::mutable_({"batch_stats"}), x, std::optional<bool>(), Array{{false}, {false}});
-  CHECK(all(isnan(updates.at("batch_stats/mean").array())).item<bool>());
-}
-
 TEST_CASE("use_running_average is given exactly once") {
   const Array x{{1.0}, {3.0}};
   const std::string at_root = "";

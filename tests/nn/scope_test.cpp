@@ -130,7 +130,7 @@ TEST_CASE("share takes a name, and a Model for the module that it holds") {
   CHECK(nn::init(module, random::key(0), x23)["params"].keys() == std::vector<std::string>{"Dense_0", "given", "own"});
 }
 
-TEST_CASE("a shared module can be called by another method, and with other parameters") {
+TEST_CASE("a shared module can be called by another method, and with other variables") {
   const auto tied = [](nn::Scope& scope, const Array& ids) {
     const auto embed = scope.share(nn::Embed{.num_embeddings = 4, .features = 2});
     return embed.call(&nn::Embed::attend, embed(ids));
@@ -143,7 +143,7 @@ TEST_CASE("a shared module can be called by another method, and with other param
   const auto doubled = [](nn::Scope& scope, const Array& x) {
     const auto layer = scope.share(nn::Dense{.features = 1, .use_bias = false});
     const Array before = layer(x);
-    layer.set_params(tree::map([](const Array& w) { return 2.0 * w; }, layer.params()));
+    layer.set_variables(tree::map([](const Array& w) { return 2.0 * w; }, layer.variables()));
     return layer(x) - before;
   };
   const Tree one = {{"params", Tree{{"Dense_0", Tree{{"kernel", Array{{1.0}}}}}}}};
@@ -152,7 +152,7 @@ TEST_CASE("a shared module can be called by another method, and with other param
   const auto [y, updates] = nn::apply(doubled, one, nn::mutable_({"params"}), Array{{3.0}});
   CHECK(updates.at("params/Dense_0/kernel").array().item<float>() == 2.0F);
   const auto untouched = [](nn::Scope& scope, const Array& x) {
-    CHECK(scope.share(nn::Dense{.features = 1}).params().empty());
+    CHECK(scope.share(nn::Dense{.features = 1}).variables().empty());
     return x;
   };
   CHECK(nn::init(untouched, random::key(0), x23).empty());

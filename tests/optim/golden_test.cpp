@@ -66,11 +66,12 @@ void check_state(const Tree& state, const Tree& expected, double relative, doubl
 
 }  // namespace
 
-TEST_CASE("fifty steps of every transformation follow Optax, eager and compiled") {
+namespace {
+
+/// The trajectories of a file, eager and compiled.
+void check_trajectories(const golden::File& cases) {
   const auto kept = golden::numbers<int>(file()["inputs"].at("kept_steps"));
-  CHECK(support::doubles(flat(gradient(7, json::array()))) ==
-        golden::numbers<double>(file()["inputs"].at("gradient_at_step_7")));
-  for (const json& entry : file().where("kind", "trajectory")) {
+  for (const json& entry : cases.where("kind", "trajectory")) {
     CAPTURE(entry.at("name").get<std::string>());
     const golden::Measured measured("optax." + subject_of(entry));
     const auto tx = golden_optim::transformation_of(entry.at("spec"));
@@ -97,6 +98,87 @@ TEST_CASE("fifty steps of every transformation follow Optax, eager and compiled"
     }
     CHECK(compiled_update.trace_count() == 1);
   }
+}
+
+}  // namespace
+
+TEST_CASE("fifty steps of every transformation follow Optax, eager and compiled") {
+  CHECK(support::doubles(flat(gradient(7, json::array()))) ==
+        golden::numbers<double>(file()["inputs"].at("gradient_at_step_7")));
+  check_trajectories(file());
+  check_trajectories(golden::load("further_optimizers.json"));
+}
+
+TEST_CASE("factored second moments follow Optax: which axes, and in five steps") {
+  for (const json& entry : golden::load("further_optimizers.json").where("kind", "factored")) {
+    CAPTURE(entry.at("name").get<std::string>());
+    const golden::Measured measured("optax.scale_by_factored_rms");
+    const json& args = entry.at("args");
+    const auto tx =
+        optim::scale_by_factored_rms({.decay_rate = args.value("decay_rate", 0.8),
+                                      .step_offset = args.value("step_offset", 0),
+                                      .min_dim_size_to_factor = args.at("min_dim_size_to_factor").get<int>(),
+                                      .epsilon = args.value("epsilon", 1e-30)});
+    const Tree params = tree_of(entry.at("params"));
+    Tree state = tx.init(params);
+    CHECK(identical(state, tree_of(entry.at("init_state"))));
+    const auto update = jit([&](const Tree& grads, const Tree& before) { return tx.update(grads, before, params); });
+    for (const json& step : entry.at("steps")) {
+      const Tree grads = tree_of(step.at("grads")), expected = tree_of(step.at("updates"));
+      check_near(update(grads, state).first, expected, 1e-5, 1e-6);
+      auto [updates, next] = tx.update(grads, state, params);
+      check_near(updates, expected, 1e-5, 1e-6);
+      state = next;
+    }
+    check_near(state, tree_of(entry.at("final_state")), 1e-5, 1e-6);
+  }
+}
+
+TEST_CASE("lookahead follows Optax, with both sets of parameters in one tree") {
+  for (const json& entry : golden::load("further_optimizers.json").where("kind", "lookahead")) {
+    const std::string name = entry.at("name").get<std::string>();
+    CAPTURE(name);
+    const golden::Measured measured("optax.lookahead");
+    const json& args = entry.at("args");
+    const auto fast = name == "lookahead/adam_reset" ? optim::adam(0.01)
+                      : name == "lookahead/sgd"      ? optim::sgd(0.1, {.momentum = 0.9})
+                                                     : optim::sgd(0.1);
+    const auto tx = optim::lookahead(fast, {.sync_period = args.at("sync_period").get<int>(),
+                                            .slow_step_size = args.at("slow_step_size").get<double>(),
+                                            .reset_state = args.value("reset_state", false)});
+    Tree params = optim::lookahead_params(tree_of(file()["inputs"].at("params")));
+    Tree state = tx.init(params);
+    check_near(state.at("steps_since_sync").array(), Array(0));
+    int step = 0;
+    for (const json& expected : entry.at("steps")) {
+      CAPTURE(step);
+      const Tree grads = {{"fast", gradient(step++, json::array())}, {"slow", params["slow"]}};
+      auto [updates, next] = tx.update(grads, state, params);
+      params = optim::apply_updates(params, updates);
+      state = next;
+      for (const char* set : {"fast", "slow"}) {
+        const auto values = golden::numbers<float>(expected.at(set));
+        check_near(flat(params[set]), Array::from(values, {static_cast<std::int64_t>(values.size())}), 1e-5, 1e-6);
+      }
+    }
+    for (const std::string& path : tree_of(entry.at("final_state")).paths()) {
+      CAPTURE(path);
+      check_near(state.at(path).array(), tree_of(entry.at("final_state")).at(path).array(), 1e-5, 1e-6);
+    }
+  }
+}
+
+TEST_CASE("lookahead and apply_every say what they need") {
+  CHECK(support::error_of<ValueError>([] { return optim::lookahead(optim::sgd(0.1), {.sync_period = 0}); }) ==
+        "[lookahead] sync_period must be positive.\n  got: 0");
+  CHECK(support::error_of<StructureError>(
+            [] { return optim::lookahead(optim::sgd(0.1)).init(Tree{{"a", Array(1.0)}}); }) ==
+        "[lookahead] The parameters must be a pair, fast and slow.\n"
+        "  got: keys a\n"
+        "  expected: keys fast, slow\n"
+        "  hint: begin with optim::lookahead_params(params)");
+  CHECK(support::error_of<ValueError>([] { return optim::apply_every(0); }) ==
+        "[apply_every] k must be positive.\n  got: 0");
 }
 
 TEST_CASE("schedules follow Optax") {

@@ -1,5 +1,7 @@
 #include "optim/golden_transformations.hpp"
 
+#include <linseed/random/random.hpp>
+
 namespace golden_optim {
 
 namespace optim = linseed::optim;
@@ -143,6 +145,57 @@ std::optional<GradientTransformation> optimizer(const std::string& fn, const Arg
   return std::nullopt;
 }
 
+/// The rarer ones.
+std::optional<GradientTransformation> further(const std::string& fn, const Arguments& a) {
+  if (fn == "adan") {
+    return optim::adan(a.schedule("learning_rate"), {.b1 = a.get("b1", 0.98),
+                                                     .b2 = a.get("b2", 0.92),
+                                                     .b3 = a.get("b3", 0.99),
+                                                     .eps = a.get("eps", 1e-8),
+                                                     .eps_root = a.get("eps_root", 1e-8),
+                                                     .weight_decay = a.schedule("weight_decay", 0.0)});
+  }
+  if (fn == "novograd") {
+    return optim::novograd(a.schedule("learning_rate"), {.b1 = a.get("b1", 0.9),
+                                                         .b2 = a.get("b2", 0.25),
+                                                         .eps = a.get("eps", 1e-6),
+                                                         .eps_root = a.get("eps_root", 0.0),
+                                                         .weight_decay = a.get("weight_decay", 0.0)});
+  }
+  if (fn == "rprop") {
+    return optim::rprop(a.number("learning_rate"), {.eta_minus = a.get("eta_minus", 0.5),
+                                                    .eta_plus = a.get("eta_plus", 1.2),
+                                                    .min_step_size = a.get("min_step_size", 1e-6),
+                                                    .max_step_size = a.get("max_step_size", 50.0)});
+  }
+  if (fn == "optimistic_adam_v2") {
+    optim::AdamOptions options = adam_options(a);
+    options.nesterov = a.get("nesterov", true);
+    return optim::optimistic_adam_v2(a.schedule("learning_rate"), a.get("alpha", 1.0), a.get("beta", 1.0), options);
+  }
+  if (fn == "noisy_sgd") {
+    return optim::noisy_sgd(a.schedule("learning_rate"), linseed::random::key(a.get("key", 0)), a.get("eta", 0.01),
+                            a.get("gamma", 0.55));
+  }
+  if (fn == "adafactor") {
+    optim::AdafactorOptions options{.min_dim_size_to_factor = a.get("min_dim_size_to_factor", 128),
+                                    .decay_rate = a.get("decay_rate", 0.8),
+                                    .multiply_by_parameter_scale = a.get("multiply_by_parameter_scale", true),
+                                    .momentum = a.optional("momentum"),
+                                    .eps = a.get("eps", 1e-30),
+                                    .factored = a.get("factored", true)};
+    if (a.contains("weight_decay_rate")) options.weight_decay_rate = a.schedule("weight_decay_rate");
+    if (a.contains("clipping_threshold")) {
+      options.clipping_threshold.reset();
+      if (!a.at("clipping_threshold").is_null()) options.clipping_threshold = a.number("clipping_threshold");
+    }
+    const auto rate =
+        a.contains("learning_rate") ? std::optional(a.schedule("learning_rate")) : std::optional<optim::Schedule>();
+    return optim::adafactor(rate, options);
+  }
+  return std::nullopt;
+}
+
 /// One stage of a chain.
 std::optional<GradientTransformation> stage(const std::string& fn, const Arguments& a) {
   if (fn == "clip") return optim::clip(a.number("max_delta"));
@@ -158,6 +211,9 @@ std::optional<GradientTransformation> stage(const std::string& fn, const Argumen
   if (fn == "ema") return optim::ema(a.number("decay"), a.get("debias", true));
   if (fn == "add_decayed_weights") return optim::add_decayed_weights(a.schedule("weight_decay"));
   if (fn == "scale_by_schedule") return optim::scale_by_schedule(a.schedule("step_size_fn"));
+  if (fn == "apply_every") return optim::apply_every(a.get("k", 1));
+  if (fn == "add_noise")
+    return optim::add_noise(a.number("eta"), a.number("gamma"), linseed::random::key(a.get("key", 0)));
   if (fn == "set_to_zero") return optim::set_to_zero();
   return std::nullopt;
 }
@@ -229,6 +285,7 @@ GradientTransformation transformation_of(const json& spec) {
   const Arguments arguments(spec.at("args"));
   if (const auto made = adaptive(fn, arguments)) return *made;
   if (const auto made = optimizer(fn, arguments)) return *made;
+  if (const auto made = further(fn, arguments)) return *made;
   if (const auto made = stage(fn, arguments)) return *made;
   return wrapper(fn, arguments);
 }

@@ -53,4 +53,24 @@ struct ConvTranspose {
   [[nodiscard]] Array operator()(Scope& parent, const Array& x, const Array& mask = {}) const;
 };
 
+/// Convolution with a kernel of its own for every place of the result (flax.linen.ConvLocal). Params: kernel [result's
+/// spatial extents..., in * window, features], the window's places varying faster than the channels; bias [result's
+/// spatial extents..., features].
+struct ConvLocal {
+  std::int64_t features = 0;
+  Shape kernel_size = {};
+  Shape strides = {};
+  Padding padding = "SAME";
+  Shape input_dilation = {};
+  Shape kernel_dilation = {};
+  bool use_bias = true;
+  std::optional<DType> dtype = {};
+  DType param_dtype = DType::float32;
+  Initializer kernel_init = initializers::lecun_normal();
+  Initializer bias_init = initializers::zeros();
+  std::string name = {};
+
+  [[nodiscard]] Array operator()(Scope& parent, const Array& x, const Array& mask = {}) const;
+};
+
 }  // namespace linseed::nn

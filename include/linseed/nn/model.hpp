@@ -1,6 +1,7 @@
 #pragma once
 
 #include <any>
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,11 @@ namespace detail {
 std::optional<ArrayLike> scalar_in(const std::any& argument);
 /// The same as double.
 std::optional<double> number_in(const std::any& argument);
+/// Arguments of any types, for Model::call.
+template <class... Args>
+std::array<std::any, sizeof...(Args)> erased(const Args&... args) {
+  return {std::any(args)...};
+}
 /// "2", or "1 to 2".
 std::string count_text(std::size_t fewest, std::size_t most);
 
@@ -124,9 +130,10 @@ class Model {
   /// Calls the module. Throws ValueError when the arguments are not what it takes, or when the Model is empty.
   template <class... Args>
   [[nodiscard]] Array operator()(Scope& scope, const Args&... args) const {
-    const std::any arguments[] = {std::any(args)..., std::any()};
-    return call(scope, {arguments, sizeof...(Args)});
+    return call(scope, detail::erased(args...));
   }
+  /// The same with arguments whose types are erased.
+  [[nodiscard]] Array call(Scope& scope, std::span<const std::any> arguments) const;
 
   [[nodiscard]] const std::type_info& type() const noexcept { return held_ ? held_->type() : typeid(void); }
   /// The module's type name.
@@ -219,7 +226,7 @@ class Model {
       }
     }
     const std::type_info& type() const noexcept override { return typeid(M); }
-    std::string_view name() const noexcept override { return reflect::type_name<M>(); }
+    std::string_view name() const noexcept override { return detail::class_name<M>(); }
     std::string_view given_name() const noexcept override {
       if constexpr (requires { std::string_view(module.name); }) {
         return module.name;
@@ -232,8 +239,6 @@ class Model {
 
     M module;
   };
-
-  Array call(Scope& scope, std::span<const std::any> arguments) const;
 
   std::shared_ptr<const Holder> held_;
 };

@@ -18,10 +18,11 @@ namespace linseed::nn {
 // and never negative. With `use_fast_variance` it is mean(x^2) - mean(x)^2, which loses its digits where the mean is
 // much larger than the deviation; without, it takes two passes.
 //
-// A `mask` that broadcasts to x (true = counts) leaves elements out of the statistics; all are normalized. Statistics
-// of nothing but masked elements are NaN, as in Flax, and so is what they normalize: where that can happen, keep one
-// element or replace the output by `where`. Statistics of a single element are finite: its variance is 0, and the
-// output is the bias.
+// A `mask` that broadcasts to x (true = counts) leaves elements out of the statistics; all are normalized. Where all
+// elements of a statistic are masked there is none, and Flax computes NaN, which its running statistics never lose.
+// Here BatchNorm then normalizes that feature by its running statistics, which stay as they are; the other layers,
+// which have none, by mean 0 and variance 1, so that the elements pass through scale and bias. Gradients are those of
+// these formulas. Statistics of a single element are its value and variance 0: the output is the bias, as in Flax.
 //
 // `axis_name` and `axis_index_groups` name the devices over which Flax averages statistics. Groups must hold every
 // index from 0 on exactly once, else ValueError. linseed has no collectives yet: a layer that would average over a

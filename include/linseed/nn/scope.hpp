@@ -123,6 +123,16 @@ concept ErasedModule = requires(const M& module) {
   { module.given_name() } -> std::same_as<std::string_view>;
 };
 
+/// The name of a module's type; what a template says of itself (`class_name`), where it does.
+template <class Module>
+constexpr std::string_view class_name() {
+  if constexpr (requires { std::string_view(Module::class_name); }) {
+    return Module::class_name;
+  } else {
+    return reflect::type_name<Module>();
+  }
+}
+
 /// The type of a module, and its name: of the module inside, when the type is erased.
 template <class Module>
 const std::type_info& dynamic_type(const Module& module) {
@@ -137,7 +147,7 @@ std::string_view dynamic_name(const Module& module) {
   if constexpr (ErasedModule<Module>) {
     return module.name();
   } else {
-    return reflect::type_name<Module>();
+    return class_name<Module>();
   }
 }
 
@@ -191,7 +201,7 @@ class Scope {
   /// empty, else its type's name and a counter. Throws NameInUseError.
   template <class Module>
   [[nodiscard]] Scope enter(const Module& module) {
-    return enter_as(typeid(Module), reflect::type_name<Module>(), name_of(module));
+    return enter_as(typeid(Module), detail::class_name<Module>(), name_of(module));
   }
   /// The scope of a child with this name, opened for a module of the given type. Throws NameInUseError.
   [[nodiscard]] Scope child(std::string_view name, const std::type_info& module = typeid(void),
@@ -282,8 +292,8 @@ class Scope {
   /// Opens a node anew: names may be given again, counters of keys go on.
   static void reopen(detail::ScopeNode* node);
   static std::string node_name(const detail::ScopeNode* node);
-  static Tree params_of(const detail::ScopeRoot* root, const detail::ScopeNode* node);
-  static void set_params(detail::ScopeRoot* root, const detail::ScopeNode* node, Tree params);
+  static Tree variables_of(const detail::ScopeRoot* root, const detail::ScopeNode* node);
+  static void set_variables(detail::ScopeRoot* root, const detail::ScopeNode* node, const Tree& collections);
 
   detail::ScopeRoot* root_;
   detail::ScopeNode* node_;
@@ -314,11 +324,11 @@ class Shared {
 
   /// The name under which the module that shares it knows it.
   [[nodiscard]] std::string name() const { return Scope::node_name(node_); }
-  /// The submodule's parameters as they are now, by path below it; an empty Tree before the first call of nn::init.
-  [[nodiscard]] Tree params() const { return Scope::params_of(root_, node_); }
-  /// Puts others in their place, which later calls see; nn::init and an apply to which "params" is mutable give them
-  /// back (flax.linen.map_variables).
-  void set_params(Tree params) const { Scope::set_params(root_, node_, std::move(params)); }
+  /// The submodule's variables as they are now, {collection: {...}}; an empty Tree before the first call of nn::init.
+  [[nodiscard]] Tree variables() const { return Scope::variables_of(root_, node_); }
+  /// Puts others in place of whole collections of it, which later calls see; nn::init and an apply to which the
+  /// collection is mutable give them back (flax.linen.map_variables).
+  void set_variables(const Tree& collections) const { Scope::set_variables(root_, node_, collections); }
 
  private:
   friend class Scope;

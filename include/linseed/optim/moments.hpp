@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include <linseed/optim/hyperparameter.hpp>
 #include <linseed/optim/transform.hpp>
 
@@ -97,5 +99,40 @@ struct RssOptions {
 /// e_g = (1 - rho) g^2 + rho e_g; u = sqrt(e_x + eps) / sqrt(e_g + eps) g; e_x = (1 - rho) u^2 + rho e_x. State
 /// {"e_g", "e_x"} (optax.scale_by_adadelta).
 [[nodiscard]] GradientTransformation scale_by_adadelta(const Scalar& rho = 0.9, const Scalar& eps = 1e-6);
+
+struct AdanOptions {
+  Scalar b1 = 0.98;
+  Scalar b2 = 0.92;
+  Scalar b3 = 0.99;
+  Scalar eps = 1e-8;
+  Scalar eps_root = 0.0;
+};
+/// d = g - the g before (0 at first); m = (1 - b1) g + b1 m, v = (1 - b2) d + b2 v, n = (1 - b3) (g + (1 - b2) d)^2 +
+/// b3 n; u = (m^ + (1 - b2) v^) / (sqrt(n^ + eps_root) + eps). State {"g", "m", "n", "t", "v"} (optax.scale_by_adan).
+[[nodiscard]] GradientTransformation scale_by_adan(const AdanOptions& options = {});
+
+struct NovogradOptions {
+  Scalar b1 = 0.9;
+  Scalar b2 = 0.25;
+  Scalar eps = 1e-8;
+  Scalar eps_root = 0.0;
+  Scalar weight_decay = 0.0;
+};
+/// One second moment for a whole leaf: nu = (1 - b2) |g|^2 + b2 nu, at first |g|^2; a = g / (sqrt(nu + eps_root) + eps)
+/// + weight_decay p; u = mu = a + b1 mu, at first a. State {"count", "mu", "nu"} (optax.scale_by_novograd).
+[[nodiscard]] GradientTransformation scale_by_novograd(const NovogradOptions& options = {});
+
+struct FactoredRmsOptions {
+  bool factored = true;
+  Scalar decay_rate = 0.8;
+  std::int64_t step_offset = 0;
+  std::int64_t min_dim_size_to_factor = 128;
+  Scalar epsilon = 1e-30;
+};
+/// Division by the root of a mean square, which is kept for rows and columns alone where a leaf has two axes of at
+/// least `min_dim_size_to_factor` elements, of which the largest two are factored: v = d v + (1 - d) (g^2 + epsilon),
+/// averaged over one axis or the other, with d = 1 - (t - step_offset)^-decay_rate. State {"count", "v", "v_col",
+/// "v_row"}, where what a leaf does not need is [1] (Shazeer and Stern 2018; optax.scale_by_factored_rms).
+[[nodiscard]] GradientTransformation scale_by_factored_rms(const FactoredRmsOptions& options = {});
 
 }  // namespace linseed::optim

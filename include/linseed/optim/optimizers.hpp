@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include <linseed/optim/masking.hpp>
@@ -134,5 +135,49 @@ struct LarsOptions {
 /// Optimistic gradient descent (Mokhtari et al. 2019; optax.optimistic_gradient_descent): scale_by_optimistic_gradient.
 [[nodiscard]] GradientTransformation optimistic_gradient_descent(const Schedule& learning_rate,
                                                                  const Scalar& alpha = 1.0, const Scalar& beta = 1.0);
+
+/// The same after Adam's scaling, with Nesterov's momentum unless the options say otherwise (Daskalakis et al. 2018;
+/// optax.optimistic_adam_v2): scale_by_adam, scale_by_optimistic_gradient.
+[[nodiscard]] GradientTransformation optimistic_adam_v2(const Schedule& learning_rate, const Scalar& alpha = 1.0,
+                                                        const Scalar& beta = 1.0,
+                                                        const AdamOptions& options = {.nesterov = true});
+
+struct AdanOptimizerOptions {
+  Scalar b1 = 0.98;
+  Scalar b2 = 0.92;
+  Scalar b3 = 0.99;
+  Scalar eps = 1e-8;
+  Scalar eps_root = 1e-8;
+  Schedule weight_decay = 0.0;
+  std::optional<Mask> mask = {};
+};
+/// Adan (Xie et al. 2022; optax.adan): scale_by_adan, add_decayed_weights.
+[[nodiscard]] GradientTransformation adan(const Schedule& learning_rate, const AdanOptimizerOptions& options = {});
+/// NovoGrad (Ginsburg et al. 2019; optax.novograd): scale_by_novograd.
+[[nodiscard]] GradientTransformation novograd(const Schedule& learning_rate,
+                                              const NovogradOptions& options = {.eps = 1e-6});
+/// Rprop (Riedmiller and Braun 1993; optax.rprop): scale_by_rprop, scale(-1).
+[[nodiscard]] GradientTransformation rprop(const Scalar& learning_rate, const RpropOptions& options = {});
+/// Gradient descent with noise that fades (Neelakantan et al. 2015; optax.noisy_sgd): add_noise.
+[[nodiscard]] GradientTransformation noisy_sgd(const Schedule& learning_rate, const Array& key,
+                                               const Scalar& eta = 0.01, const Scalar& gamma = 0.55);
+
+struct AdafactorOptions {
+  std::int64_t min_dim_size_to_factor = 128;
+  Scalar decay_rate = 0.8;
+  std::int64_t decay_offset = 0;
+  bool multiply_by_parameter_scale = true;
+  std::optional<Scalar> clipping_threshold = 1.0;
+  std::optional<Scalar> momentum = {};
+  std::optional<Schedule> weight_decay_rate = {};
+  Scalar eps = 1e-30;
+  bool factored = true;
+  std::optional<Mask> weight_decay_mask = {};
+};
+/// Adafactor (Shazeer and Stern 2018; optax.adafactor): scale_by_factored_rms and then, each where it is asked for,
+/// clip_by_block_rms, the learning rate, scale_by_param_block_rms, ema without correction, add_decayed_weights;
+/// scale(-1).
+[[nodiscard]] GradientTransformation adafactor(const std::optional<Schedule>& learning_rate = {},
+                                               const AdafactorOptions& options = {});
 
 }  // namespace linseed::optim

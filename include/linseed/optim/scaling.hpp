@@ -45,4 +45,19 @@ struct TrustRatioOptions {
 [[nodiscard]] GradientTransformation normalize_by_update_norm(const Scalar& scale_factor = 1.0,
                                                               const Scalar& eps = 1e-6);
 
+struct RpropOptions {
+  Scalar eta_minus = 0.5;
+  Scalar eta_plus = 1.2;
+  Scalar min_step_size = 1e-6;
+  Scalar max_step_size = 50.0;
+};
+/// Steps of the sign of g alone, whose size grows by eta_plus where the sign stays and shrinks by eta_minus where it
+/// turns, which leaves out that step; sizes start at `learning_rate`. As in Optax u is the step made of the g before,
+/// so that the first is 0. State {"prev_updates", "step_sizes"} (Riedmiller and Braun 1993; optax.scale_by_rprop).
+[[nodiscard]] GradientTransformation scale_by_rprop(const Scalar& learning_rate, const RpropOptions& options = {});
+
+/// u = g + sqrt(eta / t^gamma) normal noise, from a new key for each leaf and update. State {"count", "rng_key"}
+/// (Neelakantan et al. 2015; optax.add_noise).
+[[nodiscard]] GradientTransformation add_noise(const Scalar& eta, const Scalar& gamma, const Array& key);
+
 }  // namespace linseed::optim

@@ -56,6 +56,25 @@ struct MultiStepsOptions {
 /// Whether the last call with this state of multi_steps updated: bool[] (optax.MultiSteps.has_updated).
 [[nodiscard]] Array has_updated(const Tree& multi_steps_state);
 
+/// Adds up the updates of k calls and lets them pass with the last; those before are zeros. State {"count", "grad_acc"}
+/// (optax.apply_every). Throws ValueError for a k that is not positive.
+[[nodiscard]] GradientTransformation apply_every(std::int64_t k = 1);
+
+struct LookaheadOptions {
+  std::int64_t sync_period = 5;
+  Scalar slow_step_size = 0.5;
+  bool reset_state = false;  ///< the fast optimizer begins anew at each synchronization
+};
+/// Two sets of parameters, {"fast": ..., "slow": ...} as lookahead_params makes them: `fast_optimizer` moves the fast
+/// ones, by the gradients of these, and every `sync_period` updates the slow ones go `slow_step_size` of the way to
+/// them, from where both go on. A loss that takes params["fast"] has gradients of zero for the slow ones, which are for
+/// evaluation. State {"fast_state", "steps_since_sync"} (Zhang et al. 2019; optax.lookahead). Throws ValueError for a
+/// period that is not positive, StructureError for parameters that are not such a pair.
+[[nodiscard]] GradientTransformation lookahead(const GradientTransformation& fast_optimizer,
+                                               const LookaheadOptions& options = {});
+/// {"fast": params, "slow": params} (optax.LookaheadParams.init_synced).
+[[nodiscard]] Tree lookahead_params(const Tree& params);
+
 /// Makes a transformation of hyper-parameters, scalar Arrays by name.
 using HyperparameterFactory = std::function<GradientTransformation(const Tree& hyperparameters)>;
 

@@ -275,9 +275,15 @@ def numbers(nested):
     return [short(v) for leaf in flatten(nested).values() for v in np.asarray(leaf).reshape(-1)]
 
 
+def is_key(leaf):
+    return jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key)
+
+
 def state_of(state):
     # Flax knows no OrderedDict, which is what named_chain gives: a plain one has the layout meant.
     state = dict(state) if isinstance(state, dict) else state
+    if any(is_key(leaf) for leaf in jax.tree.leaves(state)):
+        state = jax.tree.map(lambda leaf: jax.random.key_data(leaf) if is_key(leaf) else leaf, state)
     nested = flax.serialization.to_state_dict(state)
     return {path: compact(leaf) for path, leaf in flatten(nested).items()}, empty_nodes(nested)
 
