@@ -33,8 +33,9 @@ case $name in
     if "$program" embedded "$folder/file" >"$folder/out" 2>"$folder/error"; then fail "a file as folder was not refused"; fi
     grep -qF "$folder/file" "$folder/error" || fail "the file is not named"
     if grep -qE '^ +1' "$folder/out"; then fail "it trained all the same"; fi
-    # Ctrl-C ends a run that would take hours, and what it has is printed.
-    MAX_EPOCH=1000000 timeout --preserve-status --signal=INT 4 "$program" embedded >"$folder/out" ||
+    # Ctrl-C ends a run that would take hours, and what it has is printed. Without --foreground timeout sends the signal
+    # twice, and the second one ends the program at once.
+    MAX_EPOCH=1000000 timeout --foreground --preserve-status --signal=INT 4 "$program" embedded >"$folder/out" ||
       fail "the interrupted run failed"
     printed '^gamma of BatchNorm_0: \['
     ;;
