@@ -33,7 +33,13 @@ bool keeps_first_axis(const Node& node) noexcept {
 /// Decides which groups run in blocks, and when.
 class Phases {
  public:
-  Phases(const ProgramData& program, const Schedule& schedule) : program_(program), schedule_(schedule) {
+  Phases(const ProgramData& program, const Schedule& schedule)
+      : program_(program),
+        schedule_(schedule),
+        blocked_(schedule.groups.size(), 0),
+        times_(schedule.groups.size(), 0) {}
+
+  void form() {
     find_blocks();
     if (blocks_ < 2) return;
     find_blocked_groups();
@@ -42,10 +48,6 @@ class Phases {
 
   std::vector<Slot> slots() const {
     std::vector<Slot> result;
-    if (times_.empty()) {
-      for (std::size_t g = 0; g < schedule_.groups.size(); ++g) result.push_back({{static_cast<int>(g)}, 0});
-      return result;
-    }
     std::vector<int> order(schedule_.groups.size());
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return time(a) < time(b); });
@@ -83,7 +85,6 @@ class Phases {
 
   /// Spreads from the convolutions over everything that reads or writes the same values in blocks.
   void find_blocked_groups() {
-    blocked_.assign(schedule_.groups.size(), 0);
     std::vector<char> reached(program_.nodes.size(), 0);  // root values
     for (bool changed = true; changed;) {
       changed = false;
@@ -156,7 +157,6 @@ class Phases {
         if (first < 0) first = static_cast<int>(g);
       }
     }
-    times_.assign(schedule_.groups.size(), 0);
     for (std::size_t g = 0; g < schedule_.groups.size(); ++g) {
       const Group& group = schedule_.groups[g];
       const bool in_blocks = blocked_[g] != 0;
@@ -170,10 +170,10 @@ class Phases {
               std::binary_search(group.nodes.begin(), group.nodes.end(), value))
             continue;
           const bool from_blocks = blocked_[static_cast<std::size_t>(from)] != 0;
-          const bool same_phase =
-              in_blocks && from_blocks && is_read_in_blocks(program_, self, i) && !is_sum_over_blocks(node(value));
-          earliest =
-              std::max(earliest, time(from) + (from_blocks == in_blocks ? (same_phase || !in_blocks ? 0 : 2) : 1));
+          const bool piece_by_piece = is_read_in_blocks(program_, self, i) && !is_sum_over_blocks(node(value));
+          int wait = 1;  // from a phase to what follows it, or the other way round
+          if (from_blocks == in_blocks) wait = in_blocks && !piece_by_piece ? 2 : 0;
+          earliest = std::max(earliest, time(from) + wait);
         }
       }
       times_[g] = earliest;
@@ -201,10 +201,9 @@ bool is_read_in_blocks(const ProgramData& program, const Node& node, std::size_t
 }
 
 std::vector<Slot> make_slots(const ProgramData& program, const Schedule& schedule, bool block) {
-  if (block) return Phases(program, schedule).slots();
-  std::vector<Slot> result;
-  for (std::size_t g = 0; g < schedule.groups.size(); ++g) result.push_back({{static_cast<int>(g)}, 0});
-  return result;
+  Phases phases(program, schedule);
+  if (block) phases.form();
+  return phases.slots();
 }
 
 }  // namespace linseed::compile

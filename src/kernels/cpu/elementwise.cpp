@@ -26,8 +26,9 @@ std::array<T, stretch> repeated(const T* row, std::int64_t length) noexcept {
 // Long polynomials that want fused multiply-adds and wide vectors; with contraction off the bits stay the same.
 template <class Function>
 constexpr bool is_polynomial = std::is_same_v<Function, scalar::Exp> || std::is_same_v<Function, scalar::Sigmoid> ||
-                               std::is_same_v<Function, scalar::Tanh> || std::is_same_v<Function, scalar::Log> || std::is_same_v<Function, scalar::Log1p> ||
-                               std::is_same_v<Function, scalar::Erf> || std::is_same_v<Function, scalar::ErfInv>;
+                               std::is_same_v<Function, scalar::Tanh> || std::is_same_v<Function, scalar::Log> ||
+                               std::is_same_v<Function, scalar::Log1p> || std::is_same_v<Function, scalar::Erf> ||
+                               std::is_same_v<Function, scalar::ErfInv>;
 
 template <class Function>
 void unary(const Attributes&, std::span<const Input> inputs, const Output& output, const Executor& executor) noexcept {
