@@ -59,8 +59,8 @@ constexpr std::int64_t vector_lanes = 8;
 constexpr int most_features = 3, most_features_of_five = 2;  // of a kernel's gradient, in tiles of 3 and 5 taps
 inline void pin(Vector& v) noexcept { asm("" : "+x"(v)); }
 inline Vector zero() noexcept { return _mm256_setzero_ps(); }
-inline Vector load(const float* from) noexcept { return _mm256_load_ps(from); }
-inline void store(float* to, Vector v) noexcept { _mm256_store_ps(to, v); }
+inline Vector load(const float* from) noexcept { return _mm256_loadu_ps(from); }
+inline void store(float* to, Vector v) noexcept { _mm256_storeu_ps(to, v); }
 inline Vector splat(float value) noexcept { return _mm256_set1_ps(value); }
 inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
 #include "kernels/cpu/conv_lanes_tile.inc"
@@ -100,8 +100,8 @@ constexpr std::int64_t vector_lanes = 16;
 constexpr int most_features = 8, most_features_of_five = 4;
 inline void pin(Vector& v) noexcept { asm("" : "+v"(v)); }
 inline Vector zero() noexcept { return _mm512_setzero_ps(); }
-inline Vector load(const float* from) noexcept { return _mm512_load_ps(from); }
-inline void store(float* to, Vector v) noexcept { _mm512_store_ps(to, v); }
+inline Vector load(const float* from) noexcept { return _mm512_loadu_ps(from); }
+inline void store(float* to, Vector v) noexcept { _mm512_storeu_ps(to, v); }
 inline Vector splat(float value) noexcept { return _mm512_set1_ps(value); }
 inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
 #include "kernels/cpu/conv_lanes_tile.inc"
