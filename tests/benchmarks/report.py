@@ -78,8 +78,7 @@ def measure(options):
                     steps, _, peak = run(command, job, threads, options.seconds)
                     medians.setdefault(name, []).append(statistics.median(steps))
                     memory[name] = max(memory.get(name, 0), peak)
-            for name, command in libraries(options.jobs).items():
-                starts[name] = statistics.median(run(command, job, threads, 0)[1] for _ in range(3))
+                    starts.setdefault(name, []).append(run(command, job, threads, 0)[1])
             table[job, threads] = (medians, starts, memory)
             print(job, threads, {name: f"{statistics.median(m):.3f} ms" for name, m in medians.items()}, flush=True)
     return table
@@ -105,7 +104,7 @@ def page(options, table):
             ratio = f"{best / milliseconds:.1f}" if name == "linseed" else ""
             lines.append(
                 f"| {title} | {threads} | {name} | {milliseconds:.4g} | {batch * 1e3 / milliseconds:,.0f} | {ratio} | "
-                f"{starts[name]:.2f} | {memory[name]:.0f} |"
+                f"{statistics.median(starts[name]):.2f} | {memory[name]:.0f} |"
             )
     return "\n".join(lines + [END])
 
