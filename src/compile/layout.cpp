@@ -70,9 +70,7 @@ class Layout {
     find_ordinary_uses();
     return rewriter_.run([&](int index, const Node& node) {
       const auto i = static_cast<std::size_t>(index);
-      if (!runs_[i]) {
-        return rewriter_.record(node, rewriter_.operands(node));
-      }
+      if (!runs_[i]) return rewriter_.record(node, rewriter_.operands(node));
       const Array value = run_in_lanes(node);
       if (!chosen_[i]) return value;
       in_lanes_[i] = value;

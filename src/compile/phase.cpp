@@ -16,15 +16,11 @@ using Node = ProgramData::Node;
 
 namespace {
 
-std::size_t bytes_of(const Abstract& value) noexcept {
-  return static_cast<std::size_t>(value.shape.elements()) * size_of(value.dtype);
-}
-
 bool has(const std::vector<int>& values, int value) {
   return std::find(values.begin(), values.end(), value) != values.end();
 }
 
-/// The array of a tape that is read or written in blocks, or sums of which are one.
+/// Whether a block sees its own piece of an array of a tape.
 bool tape_moves(const Tape& tape, std::size_t array) {
   return std::any_of(tape.places.begin(), tape.places.end(), [&](const Tape::Place& place) {
     return place.array == static_cast<int>(array) &&

@@ -21,10 +21,6 @@ using Node = ProgramData::Node;
 
 namespace {
 
-std::size_t bytes_of(const Abstract& value) noexcept {
-  return static_cast<std::size_t>(value.shape.elements()) * size_of(value.dtype);
-}
-
 /// Memory as it is needed; what was in it is lost when it grows.
 class Memory {
  public:

@@ -11,6 +11,10 @@
 
 namespace linseed::compile {
 
+inline std::size_t bytes_of(const Abstract& value) noexcept {
+  return static_cast<std::size_t>(value.shape.elements()) * size_of(value.dtype);
+}
+
 /// What a kernel call in a phase sees of a value.
 struct Piece {
   int value;              ///< a root value

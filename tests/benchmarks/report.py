@@ -91,7 +91,7 @@ def page(options, table):
         "*Ratio* is the time of the fastest peer over that of linseed. *Start* is from the start of the process to its "
         "end after one step, without reading data. *Memory* is the peak of the process.",
         "",
-        f"{processor()}, {os.cpu_count()} cores. Made by `sh tests/benchmarks/run.sh`.",
+        f"{processor()}, {os.cpu_count()} cores. {options.rounds} rounds of {options.seconds:g} s, by `tests/benchmarks/run.sh`.",
         "",
         "| job | threads | library | ms per step | examples/s | ratio | start, s | memory, MB |",
         "|---|---|---|---|---|---|---|---|",

@@ -50,6 +50,7 @@ Matrices matrices_of(const Shape& shape, const AxisList& batch, const AxisList& 
 constexpr std::int64_t large_product = std::int64_t{1} << 28;  // multiply-adds
 
 constexpr std::int64_t packing_pays = std::int64_t{1} << 20;  // multiply-adds, too
+constexpr std::int64_t packing_uses = 32;                     // of every packed element: not for a few rows or columns
 
 std::mutex& blas_turn() noexcept {
   static std::mutex mutex;
@@ -112,7 +113,7 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
       }
       return;
     }
-    if (batches == 1 && rows * columns * depth >= packing_pays) {
+    if (batches == 1 && rows * columns * depth >= packing_pays && std::min(rows, columns) >= packing_uses) {
       const MatrixStrides left_strides{left.contracted_first ? 1 : depth, left.contracted_first ? rows : 1};
       const MatrixStrides right_strides{right.contracted_first ? 1 : depth, right.contracted_first ? columns : 1};
       if (dense_gemm(rows, columns, depth, inputs[0].as<T>(), left_strides, inputs[1].as<T>(), right_strides,
