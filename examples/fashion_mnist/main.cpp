@@ -5,8 +5,6 @@
 #include <cstdio>
 #include <optional>
 
-#include <CLI/Error.hpp>
-
 #include <linseed/linseed.hpp>
 
 #include "options.hpp"
@@ -81,8 +79,10 @@ void run(const Options& options) {
   const Executor executor(options.threads);
   const auto train = jit(train_step, {.executor = executor});
   const auto eval = jit(eval_step, {.executor = executor});
-  std::optional<training::JsonlWriter> history;
-  if (!options.history.empty()) history.emplace(options.history);
+  training::History history;
+  std::optional<training::JsonlWriter> lines;
+  if (!options.history.empty()) lines.emplace(options.history);
+  if (!options.curves.empty()) training::write_svg(options.curves, history);
 
   for (std::int64_t epoch = 1; epoch <= options.epochs; ++epoch) {
     Scores trained, tested;
@@ -106,25 +106,24 @@ void run(const Options& options) {
         "examples/s\n",
         epoch, trained.loss.value(), trained.accuracy.value(), tested.loss.value(), tested.accuracy.value(), rate);
     std::fflush(stdout);
-    if (history) {
-      history->append({.epoch = epoch,
-                       .scores = {{"train_loss", trained.loss.value()},
-                                  {"train_accuracy", trained.accuracy.value()},
-                                  {"test_loss", tested.loss.value()},
-                                  {"test_accuracy", tested.accuracy.value()},
-                                  {"examples_per_second", rate}}});
-    }
+    history.epochs.push_back({.epoch = epoch,
+                              .scores = {{"train_loss", trained.loss.value()},
+                                         {"train_accuracy", trained.accuracy.value()},
+                                         {"test_loss", tested.loss.value()},
+                                         {"test_accuracy", tested.accuracy.value()},
+                                         {"examples_per_second", rate}}});
+    if (lines) lines->append(history.epochs.back());
+    if (!options.curves.empty()) training::write_svg(options.curves, history);
   }
+  fmt::print("{}", training::plot(history));
   fmt::print("gamma of BatchNorm_0: {}\n", state.params["BatchNorm_0"]["scale"]);
   fmt::print("beta of BatchNorm_0: {}\n", state.params["BatchNorm_0"]["bias"]);
 }
 
 int main(int argc, char** argv) {
   try {
-    run(parse_options(argc, argv));
+    if (const std::optional<Options> options = parse_options(argc, argv)) run(*options);
     return 0;
-  } catch (const CLI::Success&) {
-    return 0;  // --help
   } catch (const std::exception& error) {
     std::string line = error.what();
     for (std::size_t at = line.find('\n'); at != std::string::npos; at = line.find('\n', at)) line.replace(at, 3, "; ");

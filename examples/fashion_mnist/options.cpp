@@ -61,18 +61,19 @@ struct Parser {
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
     app.add_option("--history", options.history, "file for one JSON object per epoch");
+    app.add_option("--curves", options.curves, "file for a picture of the curves (SVG), renewed after each epoch");
   }
 };
 
 }  // namespace
 
-Options parse_options(int argc, char** argv) {
+std::optional<Options> parse_options(int argc, char** argv) {
   Parser parser;
   try {
     parser.app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     fmt::print("{}", parser.app.help());
-    throw;
+    return std::nullopt;
   }
   if (parser.preset == "book") {  // what was said explicitly still holds
     if (parser.app.count("--momentum") == 0) parser.options.momentum = 0.0;

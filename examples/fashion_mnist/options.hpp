@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include <linseed/linseed.hpp>
@@ -17,12 +18,12 @@ struct Options {
   std::int64_t seed = 0;
   std::int64_t limit = 0;  // 0: all examples
   int threads = 1;
-  std::string history;
+  std::string history, curves;
 
   [[nodiscard]] linseed::data::FashionMnist load() const;
   /// `total_steps` is the length of a decaying schedule.
   [[nodiscard]] linseed::optim::GradientTransformation make_optimizer(std::int64_t total_steps) const;
 };
 
-/// Throws CLI::ParseError for anything that is not understood, and for --help.
-Options parse_options(int argc, char** argv);
+/// Nothing after --help. Throws std::runtime_error for anything that is not understood.
+std::optional<Options> parse_options(int argc, char** argv);

@@ -3,8 +3,9 @@
 //
 //     lenet_concise [DATA [RUN]]
 //
-// DATA is a folder with the four IDX files, or "embedded" for a small extract; RUN a folder for a report, the history
-// and TensorBoard's event files. MAX_EPOCH and DATASET_LIMIT shorten the run; Ctrl-C ends it with what it has.
+// DATA is a folder with the four IDX files, or "embedded" for a small extract; RUN a folder for a report, a picture of
+// the curves, the history and TensorBoard's event files. MAX_EPOCH and DATASET_LIMIT shorten the run; Ctrl-C ends it
+// with what it has.
 
 #include <algorithm>
 #include <cstdio>
@@ -48,6 +49,7 @@ int main(int argc, char** argv) {
       std::filesystem::create_directories(run);
       listeners.push_back(training::csv_file(run + "/history.csv"));
       listeners.push_back(training::jsonl_file(run + "/history.jsonl"));
+      listeners.push_back(training::svg_file(run + "/curves.svg"));
       listeners.push_back(training::html_report_file(
           run + "/report.html", {.title = "Batch-norm LeNet",
                                  .facts = {{"data", "Fashion-MNIST"}, {"optimizer", "SGD at 1.0"}, {"batch", "256"}}}));

@@ -156,6 +156,10 @@ Listener jsonl_file(const std::string& path) {
   };
 }
 
+Listener svg_file(const std::string& path) {
+  return rewriting([path](const History& history) { write_svg(path, history); });
+}
+
 Listener html_report_file(const std::string& path, const ReportOptions& options) {
   return rewriting([path, options](const History& history) { write_html_report(path, history, options); });
 }

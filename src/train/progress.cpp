@@ -1,13 +1,17 @@
 #include <linseed/train/progress.hpp>
 
-#include <algorithm>
+#include <chrono>
 
 #include "train/terminal.hpp"
 
 namespace linseed {
 
 namespace {
-constexpr auto interval = std::chrono::milliseconds(100);
+constexpr double interval = 0.1;
+
+double now_in_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 }  // namespace
 
 Progress::Progress(std::FILE* stream, std::string label, std::int64_t total, double seconds)
@@ -15,22 +19,20 @@ Progress::Progress(std::FILE* stream, std::string label, std::int64_t total, dou
       label_(std::move(label)),
       total_(total),
       seconds_(seconds),
-      is_terminal_(detail::is_terminal(stream)) {}
+      is_terminal_(detail::is_terminal(stream)),
+      made_(now_in_seconds()),
+      next_draw_(made_) {}
 
 Progress::~Progress() { clear(); }
 
 void Progress::update(std::int64_t done, std::string_view words) {
-  const auto now = std::chrono::steady_clock::now();
+  const double now = now_in_seconds();
   if (!is_terminal_ || (now < next_draw_ && done < total_)) return;
   next_draw_ = now + interval;
   drawn_ = true;
-  const std::string line =
-      "\r\033[K" + detail::progress_line({.label = label_,
-                                          .words = words,
-                                          .done = done,
-                                          .total = total_,
-                                          .seconds = seconds_ + std::chrono::duration<double>(now - made_).count()},
-                                         detail::terminal_size(stream_).columns, detail::utf8_locale());
+  const std::string line = detail::progress_line(
+      {.label = label_, .words = words, .done = done, .total = total_, .seconds = seconds_ + (now - made_)},
+      detail::terminal_size(stream_).columns, detail::utf8_locale());
   std::fprintf(stream_, "\r\033[K%s", line.c_str());
   std::fflush(stream_);
 }

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
 
 #include <fmt/format.h>
@@ -8,19 +7,15 @@
 #include <linseed/train/curves.hpp>
 
 #include "train/atomic_file.hpp"
+#include "train/svg.hpp"
 #include "train/table.hpp"
 #include "train/terminal.hpp"
-#include "train/ticks.hpp"
 
 namespace linseed::training {
 
 namespace {
 
 constexpr std::string_view style = R"(
-:root { color-scheme: light dark; --page: #f6f6f4; --card: #ffffff; --ink: #16161a; --soft: #5c5c66; --line: #e4e4e0;
-  --c0: #2469c4; --c1: #d9601f; --c2: #178a63; --c3: #8a4fc0; }
-@media (prefers-color-scheme: dark) { :root { --page: #131316; --card: #1c1c20; --ink: #f1f1f3; --soft: #a0a0ab;
-  --line: #303037; --c0: #5b9bf0; --c1: #f08a4b; --c2: #3fbf93; --c3: #b98ae6; } }
 * { box-sizing: border-box; }
 body { margin: 0; padding: 2.5rem 1.25rem; background: var(--page); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
@@ -53,90 +48,22 @@ tr:last-child td { border-bottom: 0; }
 th { color: var(--soft); font-weight: 500; font-size: .85rem; }
 )";
 
-constexpr double view_width = 560, view_height = 300;
-constexpr double left = 56, right = 18, top = 12, bottom = 40;  // margins
-constexpr std::size_t palette = 4;
-constexpr std::size_t few = 25;  // points that are shown one by one
+using detail::escaped;
+using detail::finite_points;
 
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&': result += "&amp;"; break;
-      case '<': result += "&lt;"; break;
-      case '>': result += "&gt;"; break;
-      case '"': result += "&quot;"; break;
-      default: result += c;
-    }
-  }
-  return result;
+/// The colours as variables of CSS; `page` lies behind the cards.
+std::string variables(const detail::Palette& palette, std::string_view page) {
+  std::string css = fmt::format("--page: {}; --card: {}; --ink: {}; --soft: {}; --line: {};", page, palette.card,
+                                palette.ink, palette.soft, palette.line);
+  for (std::size_t c = 0; c < palette.curves.size(); ++c) css += fmt::format(" --c{}: {};", c, palette.curves[c]);
+  return css;
 }
 
-/// The places of finite values.
-std::vector<std::size_t> finite_points(const Curve& curve) {
-  std::vector<std::size_t> result;
-  for (std::size_t i = 0; i < std::min(curve.x.size(), curve.y.size()); ++i) {
-    if (std::isfinite(curve.x[i]) && std::isfinite(curve.y[i])) result.push_back(i);
-  }
-  return result;
-}
-
-/// Maps values of ticks to the drawing.
-struct Axis {
-  double low, high, from, to;
-  [[nodiscard]] double operator()(double value) const {
-    return from + (to - from) * (value / 2 - low / 2) / (high / 2 - low / 2);
-  }
-};
-
-std::string svg(const Chart& chart) {
-  double low_x = std::numeric_limits<double>::infinity(), high_x = -low_x, low_y = low_x, high_y = -low_x;
-  for (const Curve& curve : chart.curves) {
-    for (const std::size_t i : finite_points(curve)) {
-      low_x = std::min(low_x, curve.x[i]);
-      high_x = std::max(high_x, curve.x[i]);
-      low_y = std::min(low_y, curve.y[i]);
-      high_y = std::max(high_y, curve.y[i]);
-    }
-  }
-  if (low_x > high_x) return "<p class=\"facts\">No finite values.</p>\n";
-  const detail::Ticks ys = detail::ticks(low_y, high_y, 6), xs = detail::ticks(low_x, high_x, 8, /*whole=*/true);
-  // The x axis ends with the data; its ticks outside are left out.
-  const bool single = low_x == high_x;
-  const Axis x{single ? low_x - 1 : low_x, single ? high_x + 1 : high_x, left, view_width - right};
-  const Axis y{ys.low(), ys.high(), view_height - bottom, top};
-
-  std::string out = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n", view_width, view_height,
-                                escaped(chart.title + " by " + chart.x_label));
-  for (std::size_t i = 0; i < ys.at.size(); ++i) {
-    const double at = y(ys.at[i]);
-    out += fmt::format("<line class=\"mesh\" x1=\"{0}\" x2=\"{1}\" y1=\"{2:.1f}\" y2=\"{2:.1f}\"/>", left,
-                       view_width - right, at);
-    out += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", left - 10, at + 4, ys.text[i]);
-  }
-  for (std::size_t i = 0; i < xs.at.size(); ++i) {
-    if (xs.at[i] < low_x || xs.at[i] > high_x) continue;
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", x(xs.at[i]),
-                       view_height - bottom + 20, xs.text[i]);
-  }
-  out += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n", (left + view_width - right) / 2,
-                     view_height - 4, escaped(chart.x_label));
-
-  for (std::size_t c = chart.curves.size(); c-- > 0;) {  // the first one on top
-    const Curve& curve = chart.curves[c];
-    const std::vector<std::size_t> points = finite_points(curve);
-    std::string path, dots;
-    for (std::size_t k = 0; k < points.size(); ++k) {
-      const std::size_t i = points[k];
-      const bool joined = k > 0 && points[k - 1] + 1 == i;
-      path += fmt::format("{}{:.1f} {:.1f}", joined ? "L" : "M", x(curve.x[i]), y(curve.y[i]));
-      if (points.size() > few && k + 1 < points.size()) continue;
-      dots += fmt::format("<circle class=\"point f{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4\"/>", c % palette,
-                          x(curve.x[i]), y(curve.y[i]));
-    }
-    if (!path.empty()) out += fmt::format("<path class=\"curve s{}\" d=\"{}\"/>{}\n", c % palette, path, dots);
-  }
-  return out + "</svg>\n";
+std::string inline_svg(const Chart& chart) {
+  const std::string curves = detail::drawing(chart);
+  if (curves.empty()) return "<p class=\"facts\">No finite values.</p>\n";
+  return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n{}</svg>\n", detail::chart_width,
+                     detail::chart_height, escaped(chart.title + " by " + chart.x_label), curves);
 }
 
 std::string chart_card(const Chart& chart) {
@@ -144,12 +71,13 @@ std::string chart_card(const Chart& chart) {
   for (std::size_t c = 0; c < chart.curves.size(); ++c) {
     const Curve& curve = chart.curves[c];
     const std::vector<std::size_t> points = finite_points(curve);
-    legend += fmt::format("<span><i class=\"f{}\"></i>{}{}</span>", c % palette, escaped(curve.name),
-                          points.empty() ? "" : fmt::format(" <b>{}</b>", detail::display(curve.y[points.back()])));
+    legend +=
+        fmt::format("<span><i class=\"f{}\"></i>{}{}</span>", c % detail::light.curves.size(), escaped(curve.name),
+                    points.empty() ? "" : fmt::format(" <b>{}</b>", detail::display(curve.y[points.back()])));
   }
   return fmt::format(
       "<section class=\"card\"><div class=\"top\"><h2>{}</h2><div class=\"legend\">{}</div></div>\n{}</section>\n",
-      escaped(chart.title), legend, svg(chart));
+      escaped(chart.title), legend, inline_svg(chart));
 }
 
 std::string tile(std::string_view label, std::string_view value, std::string_view note) {
@@ -229,8 +157,10 @@ std::string html_report(const History& history, const ReportOptions& options) {
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-      "<title>{}</title>\n<style>{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
-      escaped(options.title), style, body);
+      "<title>{}</title>\n<style>\n:root {{ color-scheme: light dark; {} }}\n"
+      "@media (prefers-color-scheme: dark) {{ :root {{ {} }} "
+      "}}{}</style>\n</head>\n<body>\n<main>\n{}</main>\n</body>\n</html>\n",
+      escaped(options.title), variables(detail::light, "#f6f6f4"), variables(detail::dark, "#131316"), style, body);
 }
 
 void write_html_report(const std::string& path, const History& history, const ReportOptions& options) {

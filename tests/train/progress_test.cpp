@@ -185,13 +185,15 @@ TEST_CASE("listeners that write files keep up, and refuse places before the firs
     seen = true;
     CHECK(folder.read("h.csv") == to_csv(event.history));
     CHECK(folder.read("h.jsonl") == to_jsonl(event.history));
+    CHECK(folder.read("h.svg") == svg(event.history));
     CHECK(folder.read("h.html") == html_report(event.history, {.title = "T"}));
   };
   const auto result =
       run({training::csv_file(folder / "h.csv"), training::jsonl_file(folder / "h.jsonl"),
-           training::html_report_file(folder / "h.html", {.title = "T"}), training::tensorboard(folder / "run"), look});
+           training::svg_file(folder / "h.svg"), training::html_report_file(folder / "h.html", {.title = "T"}),
+           training::tensorboard(folder / "run"), look});
   CHECK(seen);
-  CHECK(folder.names() == std::vector<std::string>{"h.csv", "h.html", "h.jsonl", "run"});
+  CHECK(folder.names() == std::vector<std::string>{"h.csv", "h.html", "h.jsonl", "h.svg", "run"});
   CHECK(folder.read("h.jsonl") == to_jsonl(result.history));
   CHECK(std::filesystem::exists(folder / "run/train"));
   CHECK(std::filesystem::exists(folder / "run/validation"));
@@ -201,7 +203,7 @@ TEST_CASE("listeners that write files keep up, and refuse places before the firs
     steps += event.when == training::When::train_step ? 1 : 0;
   };
   for (const training::Listener& refused :
-       {training::csv_file(folder / "no/h"), training::jsonl_file(folder / "no/h"),
+       {training::csv_file(folder / "no/h"), training::jsonl_file(folder / "no/h"), training::svg_file(folder / "no/h"),
         training::html_report_file(folder / "no/h"), training::tensorboard(folder / "h.csv/run")}) {
     CHECK(support::error_of<FileError>([&] { return run({count, refused}); }).find(folder.path()) != std::string::npos);
   }

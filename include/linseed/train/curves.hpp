@@ -35,6 +35,12 @@ struct PlotOptions {
 [[nodiscard]] std::string plot(const std::vector<Chart>& charts, const PlotOptions& options = {});
 [[nodiscard]] std::string plot(const History& history, const PlotOptions& options = {});
 
+/// A picture of the charts, two side by side: one self-contained SVG, light or dark as the reader's system is.
+[[nodiscard]] std::string svg(const std::vector<Chart>& charts);
+[[nodiscard]] std::string svg(const History& history);
+/// The same as a file, written completely or not at all. Throws FileError.
+void write_svg(const std::string& path, const History& history);
+
 struct ReportOptions {
   std::string title = "Training";
   std::vector<std::pair<std::string, std::string>> facts = {};  ///< what else to say: {"model", "LeNet"}

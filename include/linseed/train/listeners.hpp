@@ -20,9 +20,10 @@ struct ConsoleOptions {
 /// Bars, table and curves. On anything but a terminal only whole lines are written.
 [[nodiscard]] Listener console(const ConsoleOptions& options = {});
 
-/// The history as it grows, see write_csv, write_jsonl and write_html_report.
+/// The history as it grows, see write_csv, write_jsonl, write_svg and write_html_report.
 [[nodiscard]] Listener csv_file(const std::string& path);
 [[nodiscard]] Listener jsonl_file(const std::string& path);
+[[nodiscard]] Listener svg_file(const std::string& path);
 [[nodiscard]] Listener html_report_file(const std::string& path, const ReportOptions& options = {});
 
 /// TensorBoard's event files in FOLDER/train and FOLDER/validation, so that their curves share charts: "loss" and the

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -33,8 +32,7 @@ class Progress {
   double seconds_;
   bool is_terminal_;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point made_ = std::chrono::steady_clock::now();
-  std::chrono::steady_clock::time_point next_draw_{};
+  double made_, next_draw_;  // seconds of a clock; <chrono> would cost everybody who includes this
 };
 
 }  // namespace linseed
