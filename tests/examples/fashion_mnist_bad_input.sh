@@ -42,6 +42,7 @@ expect "batch is larger" --data embedded --limit 10
 expect "$folder/nowhere" --data "$folder/nowhere"
 expect "train-images" --data "$folder"
 expect "$folder/nowhere/history" --data embedded --limit 300 --epochs 1 --history "$folder/nowhere/history"
+expect "$folder/nowhere/curves" --data embedded --limit 300 --epochs 1 --curves "$folder/nowhere/curves"
 MAX_EPOCH=zero expect "--epochs: Value zero" --data embedded
 DATASET_LIMIT=-5 expect "--limit: Value -5" --data embedded
 
