@@ -2,12 +2,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 // <bridge>
 #include <linseed/linseed.hpp>
 #include <linseed/xtensor.hpp>
 // </bridge>
 #include <xtensor/xmath.hpp>
+#include <xtensor/xnpy.hpp>
 
 using namespace linseed;
 
@@ -60,6 +62,26 @@ void flax() {
   expect(next.step.item<int>() == 1, "one step");
 }
 
+void pytorch_step() {
+  const Array x = random::uniform(random::key(0), {4, 8, 8, 1});
+  const Array y = zeros({4}, int32);
+  const Tree variables = nn::init(CNN{}, random::key(0), x, /*train=*/false);
+  TrainState state = TrainState::create(CNN{}, variables["params"], variables["batch_stats"], optim::sgd(0.1));
+  // <torch_step>
+  const auto loss_fn = [&](const Tree& params) {  // loss = criterion(model(x), y)
+    auto [logits, updates] = nn::apply(state.model, state.replace({.params = params}).variables(),
+                                       nn::mutable_({"batch_stats"}), x, /*train=*/true);
+    return std::pair{mean(nn::softmax_cross_entropy_with_integer_labels(logits, y)), updates};
+  };
+  const auto [value, grads] = value_and_grad(loss_fn)(state.params);  // loss.backward()
+  const auto& [loss, updates] = value;
+  state = state
+              .apply_gradients(grads)  // optimizer.step()
+              .replace({.batch_stats = updates["batch_stats"]});
+  // </torch_step>
+  expect(state.step.item<int>() == 1 && loss.item<float>() > 0, "a step");
+}
+
 void pytorch() {
   const Array image = random::uniform(random::key(0), {2, 3, 8, 8});
   // <channels>
@@ -89,6 +111,14 @@ void xtensor() {
   const auto seen = view<float>(adopted);  // a const xtensor view of the elements, without a copy
   const float total = xt::sum(seen)();
   // </to_array>
+  // <npy>
+  const std::string path = std::filesystem::temp_directory_path() / "linseed-weights.npy";
+  xt::dump_npy(path, view<float>(adopted));                                  // numpy.load reads it
+  const Array weights = xt::load_npy<float>(path);                           // what numpy.save wrote
+  const xt::xarray<double> result = xt::cast<double>(view<float>(weights));  // elements of one's own
+  // </npy>
+  std::filesystem::remove(path);
+  expect(identical(weights, adopted) && result(1, 1) == 4.0, "files of NumPy");
   expect(total == 10.0F, "the view sees the elements");
   expect(copied.shape() == Shape{2, 2}, "shapes");
 }
@@ -97,6 +127,7 @@ void xtensor() {
 
 int main() {
   flax();
+  pytorch_step();
   pytorch();
   xtensor();
 }
