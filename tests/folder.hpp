@@ -8,6 +8,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace support {
@@ -32,6 +33,11 @@ class Folder {
     std::ifstream file(*this / name, std::ios::binary);
     if (!file) throw std::runtime_error("no file " + name);
     return {std::istreambuf_iterator<char>(file), {}};
+  }
+  /// Writes a file and returns its path.
+  std::string write(const std::string& name, std::string_view bytes) const {
+    std::ofstream(*this / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    return *this / name;
   }
   /// What it holds, sorted.
   [[nodiscard]] std::vector<std::string> names() const {

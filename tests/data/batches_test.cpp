@@ -10,9 +10,11 @@
 #include <linseed/random/random.hpp>
 
 #include "data/files.hpp"
+#include "support.hpp"
 
 using namespace linseed;
 using namespace linseed::tests;
+using support::error_of;
 
 namespace {
 
@@ -133,11 +135,11 @@ TEST_CASE("shuffled batches follow the permutation of their key") {
 TEST_CASE("batches refuse bad sizes and numbers") {
   const data::Dataset dataset = small_dataset(4);
   const auto text = [&](std::int64_t batch_size, data::BatchOptions options) {
-    return error_text<ValueError>([&] { (void)data::Batches(dataset, batch_size, options); });
+    return error_of<ValueError>([&] { (void)data::Batches(dataset, batch_size, options); });
   };
   CHECK(text(0, {}) == "[Batches] The batch size is not positive.\n  got: 0\n  expected: at least 1");
   CHECK(text(-8, {}) == "[Batches] The batch size is not positive.\n  got: -8\n  expected: at least 1");
-  CHECK(error_text<ValueError>([&] { (void)data::shuffled(dataset, 0, random::key(0)); }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::shuffled(dataset, 0, random::key(0)); }) ==
         "[Batches] The batch size is not positive.\n  got: 0\n  expected: at least 1");
   CHECK(text(1, {.divide_by = 0.0f}) ==
         "[Batches] Pixels cannot be divided by this number.\n  at: divide_by\n  got: 0\n  expected: a finite number "
@@ -145,27 +147,27 @@ TEST_CASE("batches refuse bad sizes and numbers") {
   CHECK(text(1, {.divide_by = std::numeric_limits<float>::infinity()}) ==
         "[Batches] Pixels cannot be divided by this number.\n  at: divide_by\n  got: inf\n  expected: a finite number "
         "other than 0");
-  CHECK(error_text<ValueError>([&] { (void)data::Batches(dataset, 2)[2]; }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::Batches(dataset, 2)[2]; }) ==
         "[Batches] There is no such batch.\n  got: 2\n  expected: 0 to 1");
-  CHECK(error_text<ValueError>([&] { (void)data::Batches(dataset, 2)[-1]; }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::Batches(dataset, 2)[-1]; }) ==
         "[Batches] There is no such batch.\n  got: -1\n  expected: 0 to 1");
 }
 
 TEST_CASE("batches refuse datasets and orders that do not fit") {
   const data::Dataset dataset = small_dataset(4);
-  CHECK(error_text<ShapeError>([&] { (void)data::Batches({dataset.images, Array{1, 2, 3}}, 2); }) ==
+  CHECK(error_of<ShapeError>([&] { (void)data::Batches({dataset.images, Array{1, 2, 3}}, 2); }) ==
         "[Batches] There is not one label per image.\n  got: images uint8[4,1,2,1], labels int32[3]\n"
         "  expected: images [n, ...] and labels [n]");
-  CHECK(error_text<DTypeError>([&] { (void)data::Batches({dataset.labels, dataset.labels}, 2); }) ==
+  CHECK(error_of<DTypeError>([&] { (void)data::Batches({dataset.labels, dataset.labels}, 2); }) ==
         "[Batches] Images have a dtype that is not batched.\n  got: int32[4]\n  expected: uint8 or float32");
-  CHECK(error_text<DTypeError>([&] { (void)data::Batches({dataset.images, Array{1.0, 2.0, 3.0, 4.0}}, 2); }) ==
+  CHECK(error_of<DTypeError>([&] { (void)data::Batches({dataset.images, Array{1.0, 2.0, 3.0, 4.0}}, 2); }) ==
         "[Batches] Labels have a dtype that is not batched.\n  got: float32[4]\n  expected: int32");
-  CHECK(error_text<DTypeError>([&] { (void)data::Batches(dataset, 2, Array{0.0, 1.0}); }) ==
+  CHECK(error_of<DTypeError>([&] { (void)data::Batches(dataset, 2, Array{0.0, 1.0}); }) ==
         "[Batches] The order of the examples has a dtype that does not count.\n  got: float32[2]\n  expected: int32");
-  CHECK(error_text<ShapeError>([&] { (void)data::Batches(dataset, 2, Array{{0, 1}, {2, 3}}); }) ==
+  CHECK(error_of<ShapeError>([&] { (void)data::Batches(dataset, 2, Array{{0, 1}, {2, 3}}); }) ==
         "[Batches] The order of the examples is not a list.\n  got: int32[2,2]\n  expected: one axis");
-  CHECK(error_text<ValueError>([&] { (void)data::Batches(dataset, 2, Array{0, 4}); }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::Batches(dataset, 2, Array{0, 4}); }) ==
         "[Batches] The order of the examples names one that does not exist.\n  got: 4\n  expected: 0 to 3");
-  CHECK(error_text<ValueError>([&] { (void)data::Batches(dataset, 2, Array{-1, 2}); }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::Batches(dataset, 2, Array{-1, 2}); }) ==
         "[Batches] The order of the examples names one that does not exist.\n  got: -1\n  expected: 0 to 3");
 }

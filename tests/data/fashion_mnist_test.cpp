@@ -9,9 +9,12 @@
 #include <doctest/doctest.h>
 
 #include "data/files.hpp"
+#include "folder.hpp"
+#include "support.hpp"
 
 using namespace linseed;
 using namespace linseed::tests;
+using support::error_of;
 
 namespace {
 
@@ -27,7 +30,7 @@ std::int64_t sum_of_image(const Array& images, std::size_t index) {
 
 /// The four files of a small set: three training and two test examples.
 struct SmallSet {
-  TemporaryFolder folder;
+  support::Folder folder;
   SmallSet() {
     write("train-images-idx3-ubyte", idx_header({3, 28, 28}) + counting_bytes(3 * 784));
     write("train-labels-idx1-ubyte", idx_header({3}) + std::string("\0\x05\x09", 3));
@@ -37,9 +40,9 @@ struct SmallSet {
   void write(std::string_view name, std::string_view bytes) const {
     folder.write(std::string(name) + ".gz", gzipped(bytes));
   }
-  [[nodiscard]] std::string path(std::string_view name) const { return folder.path(std::string(name) + ".gz"); }
+  [[nodiscard]] std::string path(std::string_view name) const { return folder / (std::string(name) + ".gz"); }
   [[nodiscard]] std::string refusal() const {
-    return error_text<FileError>([&] { (void)data::fashion_mnist(folder.path()); });
+    return error_of<FileError>([&] { (void)data::fashion_mnist(folder.path()); });
   }
 };
 
@@ -104,11 +107,11 @@ TEST_CASE("fashion_mnist reads files with and without .gz") {
 
 TEST_CASE("fashion_mnist says what is missing and how to get it") {
   const SmallSet set;
-  const std::string nowhere = set.folder.path("nowhere");
-  CHECK(error_text<FileError>([&] { (void)data::fashion_mnist(nowhere); }) ==
+  const std::string nowhere = set.folder / "nowhere";
+  CHECK(error_of<FileError>([&] { (void)data::fashion_mnist(nowhere); }) ==
         fmt::format("[fashion_mnist] The folder of the data set does not exist.\n  at: {}{}", nowhere, hint));
   const std::string file = set.path("train-images-idx3-ubyte");
-  CHECK(error_text<FileError>([&] { (void)data::fashion_mnist(file); }) ==
+  CHECK(error_of<FileError>([&] { (void)data::fashion_mnist(file); }) ==
         fmt::format("[fashion_mnist] The data set is a folder.\n  at: {}\n  got: something else\n"
                     "  expected: a folder with the four files{}",
                     file, hint));
@@ -178,8 +181,8 @@ TEST_CASE("limit keeps the first examples and shares the buffers") {
   CHECK(identical(few.labels, Array{9, 0, 0}));
   CHECK(few.images.data<std::uint8_t>().data() == train.images.data<std::uint8_t>().data());
   CHECK(data::limit(train, 1000000).size() == 1000);
-  CHECK(error_text<ValueError>([&] { (void)data::limit(train, 0); }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::limit(train, 0); }) ==
         "[limit] A data set is limited to a positive number of examples.\n  got: 0\n  expected: at least 1");
-  CHECK(error_text<ValueError>([&] { (void)data::limit(train, -5); }) ==
+  CHECK(error_of<ValueError>([&] { (void)data::limit(train, -5); }) ==
         "[limit] A data set is limited to a positive number of examples.\n  got: -5\n  expected: at least 1");
 }

@@ -1,48 +1,15 @@
+// The bytes of IDX files.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <fmt/format.h>
 #include <zlib.h>
 
-#include <linseed/core/error.hpp>
-
 namespace linseed::tests {
-
-/// A folder of its own for one test, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string path = (std::filesystem::temp_directory_path() / "linseed-XXXXXX").string();
-    if (mkdtemp(path.data()) == nullptr) throw std::runtime_error("mkdtemp failed for " + path);
-    path_ = path;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  [[nodiscard]] std::string path() const { return path_.string(); }
-  [[nodiscard]] std::string path(std::string_view name) const { return (path_ / name).string(); }
-
-  /// Writes a file and returns its path.
-  std::string write(std::string_view name, std::string_view bytes) const {
-    std::ofstream(path_ / name, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return path(name);
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// The header of an IDX file.
 inline std::string idx_header(const std::vector<std::uint32_t>& extents, unsigned char type = 0x08) {
@@ -72,19 +39,6 @@ inline std::string gzipped(std::string_view bytes) {
   out.resize(deflater.total_out);
   deflateEnd(&deflater);
   return out;
-}
-
-/// The text of the error `E` that `function` throws, or what it did instead.
-template <class E, class Function>
-std::string error_text(Function&& function) {
-  try {
-    function();
-  } catch (const E& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return fmt::format("another exception: {}", error.what());
-  }
-  return "no exception";
 }
 
 }  // namespace linseed::tests

@@ -9,14 +9,17 @@
 #include <doctest/doctest.h>
 
 #include "data/files.hpp"
+#include "folder.hpp"
+#include "support.hpp"
 
 using namespace linseed;
 using namespace linseed::tests;
+using support::error_of;
 
 namespace {
 
 std::string refusal(const std::string& path) {
-  return error_text<FileError>([&] { (void)data::read_idx(path); });
+  return error_of<FileError>([&] { (void)data::read_idx(path); });
 }
 
 bool holds(const Array& array, const Shape& shape, std::string_view bytes) {
@@ -29,7 +32,7 @@ bool holds(const Array& array, const Shape& shape, std::string_view bytes) {
 }  // namespace
 
 TEST_CASE("read_idx reads plain and compressed files, whatever their names say") {
-  const TemporaryFolder folder;
+  const support::Folder folder;
   const std::string elements = counting_bytes(2 * 3 * 4);
   const std::string file = idx_header({2, 3, 4}) + elements;
   CHECK(holds(data::read_idx(folder.write("plain", file)), {2, 3, 4}, elements));
@@ -39,7 +42,7 @@ TEST_CASE("read_idx reads plain and compressed files, whatever their names say")
 }
 
 TEST_CASE("read_idx takes every rank from 1 to 8, and empty arrays") {
-  const TemporaryFolder folder;
+  const support::Folder folder;
   for (std::size_t rank = 1; rank <= max_rank; ++rank) {
     CAPTURE(rank);
     const Shape shape = Shape::filled(static_cast<int>(rank), 2);
@@ -52,7 +55,7 @@ TEST_CASE("read_idx takes every rank from 1 to 8, and empty arrays") {
 }
 
 TEST_CASE("read_idx reads more than its buffers hold at once") {
-  const TemporaryFolder folder;
+  const support::Folder folder;
   std::string noise(300001, '\0');
   std::mt19937 generator(1);
   for (char& byte : noise) byte = static_cast<char>(generator());
@@ -64,26 +67,25 @@ TEST_CASE("read_idx reads more than its buffers hold at once") {
 }
 
 TEST_CASE("read_idx reads gzip files of several members") {
-  const TemporaryFolder folder;
+  const support::Folder folder;
   const std::string elements = counting_bytes(10);
   const std::string file = idx_header({10}) + elements;
   CHECK(holds(data::read_idx(folder.write("f", gzipped(file.substr(0, 6)) + gzipped(file.substr(6)))), {10}, elements));
 }
 
 TEST_CASE("read_idx refuses what is not a readable file") {
-  const TemporaryFolder folder;
-  const std::string missing = folder.path("missing");
+  const support::Folder folder;
+  const std::string missing = folder / "missing";
   CHECK(refusal(missing) == fmt::format("[read_idx] The file does not exist.\n  at: {}", missing));
   CHECK(refusal(missing + "/below") == fmt::format("[read_idx] The file does not exist.\n  at: {}/below", missing));
   CHECK(refusal("") == "[read_idx] The file does not exist.");
   CHECK(refusal(folder.path()) == fmt::format("[read_idx] This is not a file.\n  at: {}\n  got: a folder\n"
                                               "  expected: an IDX file, plain or compressed with gzip",
                                               folder.path()));
-  REQUIRE(mkfifo(folder.path("pipe").c_str(), 0600) == 0);
-  CHECK(refusal(folder.path("pipe")) ==
-        fmt::format("[read_idx] This is not a file.\n  at: {}\n  got: a device or a pipe\n"
-                    "  expected: an IDX file, plain or compressed with gzip",
-                    folder.path("pipe")));
+  REQUIRE(mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(refusal(folder / "pipe") == fmt::format("[read_idx] This is not a file.\n  at: {}\n  got: a device or a pipe\n"
+                                                "  expected: an IDX file, plain or compressed with gzip",
+                                                folder / "pipe"));
   const std::string closed = folder.write("closed", idx_header({0}));
   REQUIRE(chmod(closed.c_str(), 0) == 0);
   if (geteuid() != 0) {  // root reads everything
@@ -93,7 +95,7 @@ TEST_CASE("read_idx refuses what is not a readable file") {
 }
 
 TEST_CASE("read_idx refuses other formats") {
-  const TemporaryFolder folder;
+  const support::Folder folder;
   const std::string zip = folder.write("zip", "PK\x03\x04 and so on");
   CHECK(refusal(zip) == fmt::format("[read_idx] This is not an IDX file.\n  at: {}\n  got: first bytes 50 4b 03 04\n"
                                     "  expected: 00 00 08 (IDX) or 1f 8b (gzip)",
@@ -126,8 +128,8 @@ TEST_CASE("read_idx refuses other formats") {
 }
 
 TEST_CASE("read_idx refuses files that end early") {
-  const TemporaryFolder folder;
-  const std::string path = folder.path("f");
+  const support::Folder folder;
+  const std::string path = folder / "f";
   const auto of = [&](std::string_view bytes) { return refusal(folder.write("f", bytes)); };
   const std::string file = idx_header({2, 3}) + "abcdef";
 
@@ -164,8 +166,8 @@ TEST_CASE("read_idx refuses files that end early") {
 }
 
 TEST_CASE("read_idx refuses files that go on") {
-  const TemporaryFolder folder;
-  const std::string path = folder.path("f");
+  const support::Folder folder;
+  const std::string path = folder / "f";
   const std::string file = idx_header({2, 3}) + "abcdef";
   CHECK(refusal(folder.write("f", file + "g")) ==
         fmt::format("[read_idx] The file goes on after its last element.\n  at: {}\n"
@@ -180,8 +182,8 @@ TEST_CASE("read_idx refuses files that go on") {
 }
 
 TEST_CASE("read_idx refuses damaged gzip files") {
-  const TemporaryFolder folder;
-  const std::string path = folder.path("f");
+  const support::Folder folder;
+  const std::string path = folder / "f";
   const std::string packed = gzipped(idx_header({2, 3}) + "abcdef");
   std::string wrong_checksum = packed;
   wrong_checksum[packed.size() - 8] ^= 1;
@@ -211,8 +213,8 @@ TEST_CASE("read_idx refuses damaged gzip files") {
 }
 
 TEST_CASE("read_idx takes no memory on a header's word alone") {
-  const TemporaryFolder folder;
-  const std::string path = folder.path("f");
+  const support::Folder folder;
+  const std::string path = folder / "f";
   const std::string many = idx_header({4294967295u, 28, 28});
   CHECK(refusal(folder.write("f", many + "0123456789")) ==
         fmt::format("[read_idx] The file is shorter than its header says.\n  at: {}\n  got: 10 bytes after the header\n"
@@ -237,7 +239,7 @@ TEST_CASE("read_idx takes no memory on a header's word alone") {
 
 TEST_CASE("read_idx takes memory as data arrives") {
   // A megabyte of noise whose header promises what a megabyte could hold at best: a gigabyte.
-  const TemporaryFolder folder;
+  const support::Folder folder;
   std::string noise(1 << 20, '\0');
   std::mt19937 generator(1);
   for (char& byte : noise) byte = static_cast<char>(generator());
