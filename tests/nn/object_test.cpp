@@ -89,6 +89,23 @@ TEST_CASE("modules without a mode, with numbers, of pairs and of erased type are
                   nn::apply(models::MLP{}, nn::init(models::MLP{}, random::key(0), x, false), x, false)));
 }
 
+TEST_CASE("a module of erased type gets the mode") {
+  const auto typed = object::make(models::MLP{}).init(random::key(0), x);
+  const auto erased = object::make(nn::Model(models::MLP{})).init(random::key(0), x);
+  CHECK(identical(erased.variables(), typed.variables()));
+  const auto [y, next] = erased(x);
+  CHECK(identical(y, typed(x).first));
+  CHECK(identical(next.variables(), typed(x).second.variables()));
+  CHECK_FALSE(identical(next.variables(), erased.variables()));
+  for (const auto& quiet : {erased.eval(), erased.freeze()}) {
+    CHECK(identical(quiet(x).first, typed.eval()(x).first));
+    CHECK(identical(quiet(x).second.variables(), erased.variables()));
+  }
+  CHECK(identical(erased(x, false).first, typed.eval()(x).first));
+  const auto dense = object::make(nn::Model(nn::Dense{.features = 2})).init(random::key(3), x);
+  CHECK(identical(dense(x).first, nn::apply(nn::Dense{.features = 2}, dense.variables(), x)));
+}
+
 TEST_CASE("modules that draw take keys when they train") {
   const auto dropout = object::make(nn::Dropout{.rate = 0.5}).init(random::key(0), x);
   CHECK(identical(dropout.eval()(x).first, x));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <linseed/core/error.hpp>
+#include <linseed/nn/model.hpp>
 #include <linseed/nn/module.hpp>
 
 // For people who like `model(x)` (treex, Equinox): a module, its variables and its mode in one immutable value. Every
@@ -45,7 +46,9 @@ inline constexpr bool is_open_field = std::is_same_v<T, std::optional<bool>>;
 /// Calls `run(module, args...)`, or `run(module, args..., mode)` for modules that take one and were not given it.
 template <class Run, class Module, class... Args>
 auto with_mode(const Run& run, const Module& module, bool training, const Args&... args) {
-  if constexpr (!takes_mode<Module, Args...>) {
+  if constexpr (std::is_same_v<Module, nn::Model> && std::is_same_v<std::tuple<Args...>, std::tuple<Array>>) {
+    return module.takes_flag() ? run(module, args..., training) : run(module, args...);
+  } else if constexpr (!takes_mode<Module, Args...>) {
     return run(module, args...);
   } else if constexpr (requires { requires is_open_field<decltype(module.use_running_average)>; }) {
     return module.use_running_average ? run(module, args...) : run(module, args..., !training);
@@ -64,7 +67,8 @@ auto with_mode(const Run& run, const Module& module, bool training, const Args&.
 ///
 /// The mode reaches the module by its call: as last argument `bool train`, or, for modules with an optional field
 /// `use_running_average` or `deterministic` that is empty (nn::BatchNorm, nn::Dropout), as the argument of that name.
-/// Who gives that argument, or fills that field, overrides the mode.
+/// Who gives that argument, or fills that field, overrides the mode. An nn::Model that is called with one Array passes
+/// the mode on to a module that takes a bool behind it.
 template <class Module>
 struct Object {
   Module module;
