@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -56,10 +57,12 @@ class Console {
     bar_.reset();
     erase_plot();
     if (options_.table) {
-      const detail::Table table(history.names());
-      if (!has_head_) write(table.head());
-      has_head_ = true;
-      write(table.row(history.epochs.back()));
+      if (!table_) {
+        const int columns = is_terminal_ ? terminal_size(options_.stream).columns : 0;
+        table_.emplace(history.names(), static_cast<std::size_t>(columns));
+        write(table_->head());
+      }
+      write(table_->row(history.epochs.back()));
     }
     if (options_.plot && is_terminal_ && history.epochs.size() > 1) show_fitting_plot(history);
     std::fflush(options_.stream);
@@ -97,7 +100,7 @@ class Console {
   bool is_terminal_;
   std::shared_ptr<Progress> bar_;  // shared, because listeners are copied
   std::int64_t seen_ = 0;
-  bool has_head_ = false;
+  std::optional<detail::Table> table_;  // as wide as the terminal was when it began
   int plot_lines_ = 0;
 };
 

@@ -9,7 +9,8 @@ namespace linseed::training::detail {
 
 namespace {
 constexpr std::string_view gap = "  ";
-constexpr std::size_t narrowest = 7;  // of a column: "0.12345"
+constexpr std::size_t narrowest = 7;          // of a column: "0.12345"
+constexpr std::string_view corner = "epoch";  // above the numbers of the epochs
 }  // namespace
 
 SplitName split_name(std::string_view name) {
@@ -35,7 +36,7 @@ std::string display(double value) {
   return fmt::format("{:.{}f}", value, size >= 1000.0 ? 0 : size >= 10.0 ? 2 : 4);
 }
 
-Table::Table(const std::vector<std::string>& names) {
+Table::Table(const std::vector<std::string>& names, std::size_t limit) {
   // The columns of a pass stand together.
   for (const std::string_view pass : {"train", "validation", "test", ""}) {
     for (const std::string& name : names) {
@@ -46,7 +47,15 @@ Table::Table(const std::vector<std::string>& names) {
       columns_.push_back({name, std::move(split.pass), std::move(title), width});
     }
   }
-  for (std::size_t i = 0, end = 0; i < columns_.size(); i = end) {  // the name of a pass needs room above its columns
+  const std::vector<Column> all = columns_;
+  widen();
+  for (std::size_t count = all.size(); limit > 0 && width() > limit && count > 1; widen()) {
+    columns_.assign(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(--count));
+  }
+}
+
+void Table::widen() {
+  for (std::size_t i = 0, end = 0; i < columns_.size(); i = end) {
     std::size_t room = 0;
     for (end = i; end < columns_.size() && columns_[end].pass == columns_[i].pass; ++end) {
       room += columns_[end].width + (end > i ? gap.size() : 0);
@@ -56,8 +65,14 @@ Table::Table(const std::vector<std::string>& names) {
   }
 }
 
+std::size_t Table::width() const {
+  std::size_t result = corner.size();
+  for (const Column& column : columns_) result += gap.size() + column.width;
+  return result;
+}
+
 std::string Table::head() const {
-  std::string passes = "     ", titles = "epoch";
+  std::string passes(corner.size(), ' '), titles(corner);
   for (std::size_t i = 0, end = 0; i < columns_.size(); i = end) {
     std::size_t room = 0;
     for (end = i; end < columns_.size() && columns_[end].pass == columns_[i].pass; ++end) {
@@ -71,7 +86,7 @@ std::string Table::head() const {
 }
 
 std::string Table::row(const EpochRecord& record) const {
-  std::string line = fmt::format("{:5}", record.epoch);
+  std::string line = fmt::format("{:{}}", record.epoch, corner.size());
   for (const Column& column : columns_) {
     line += fmt::format("{}{:>{}}", gap, display(record.score(column.name)), column.width);
   }

@@ -23,7 +23,8 @@ struct SplitName {
 /// A table of epochs in columns of fixed width.
 class Table {
  public:
-  explicit Table(const std::vector<std::string>& names);
+  /// As many columns as fit into lines of `width`, but at least one; all of them for 0.
+  explicit Table(const std::vector<std::string>& names, std::size_t width = 0);
 
   /// One line, below one that names the passes when there are any.
   [[nodiscard]] std::string head() const;
@@ -35,6 +36,10 @@ class Table {
     std::string name, pass, title;
     std::size_t width;
   };
+  /// Makes room for the name of a pass above its columns.
+  void widen();
+  [[nodiscard]] std::size_t width() const;
+
   std::vector<Column> columns_;
 };
 

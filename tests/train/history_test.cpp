@@ -13,6 +13,7 @@
 #include "folder.hpp"
 #include "golden/golden.hpp"
 #include "support.hpp"
+#include "train/table.hpp"
 
 using namespace linseed;
 using namespace linseed::training;
@@ -79,6 +80,29 @@ TEST_CASE("the table names passes above their scores") {
   CHECK(to_table({}).empty());
   // Without passes there is one line of names.
   CHECK(to_table({{{.epoch = 1, .scores = {{"step", 3.0}}}}}) == "epoch     step\n    1        3\n");
+}
+
+TEST_CASE("a table within a width has the columns that fit") {
+  const std::vector<std::string> names{"train_loss", "validation_loss", "step"};
+  const auto lines = [&](std::size_t width) {
+    const training::detail::Table table(names, width);
+    return table.head() +
+           table.row({.epoch = 1, .scores = {{"train_loss", 0.5}, {"validation_loss", 0.25}, {"step", 9.0}}});
+  };
+  const std::string whole =
+      "       - train -  - validation -\n"
+      "epoch       loss            loss     step\n"
+      "    1     0.5000          0.2500        9\n";
+  CHECK(lines(0) == whole);
+  CHECK(lines(41) == whole);
+  CHECK(lines(40) ==
+        "       - train -  - validation -\n"
+        "epoch       loss            loss\n"
+        "    1     0.5000          0.2500\n");
+  for (const std::size_t width : {31, 15, 1}) {
+    CAPTURE(width);
+    CHECK(lines(width) == "       - train -\nepoch       loss\n    1     0.5000\n");
+  }
 }
 
 TEST_CASE("files are written completely or not at all") {

@@ -13,6 +13,7 @@
 #include "folder.hpp"
 #include "pseudo_terminal.hpp"
 #include "support.hpp"
+#include "train/table.hpp"
 #include "train/terminal.hpp"
 
 using namespace linseed;
@@ -133,6 +134,8 @@ TEST_CASE("the console writes whole lines where there is no terminal") {
   CHECK(folder.read("out").empty());
 }
 
+std::string last_line(const std::string& text) { return text.substr(text.rfind('\n', text.size() - 2) + 1); }
+
 TEST_CASE("the console has bars, a table and a plot that stays below it on a terminal") {
   for (const int columns : {0, 1, 23, 80, 120}) {
     CAPTURE(columns);
@@ -149,10 +152,12 @@ TEST_CASE("the console has bars, a table and a plot that stays below it on a ter
     const auto lines = std::count(first.begin(), first.end(), '\n');
     CHECK((lines > 0) == (columns != 1 && columns != 23));
     if (lines > 0) CHECK(text.find(fmt::format("\033[{}A\r\033[J", lines)) != std::string::npos);
-    // Whole rows of the table, whatever the width.
-    const std::string table = to_table(result.history);
-    const std::string last_row = table.substr(table.rfind('\n', table.size() - 2) + 1);
-    CHECK(text.find(last_row.substr(0, last_row.size() - 1)) != std::string::npos);
+    // The table has as many columns as fit; the epoch and the first score always.
+    const std::string table = training::detail::Table(result.history.names(), static_cast<std::size_t>(columns))
+                                  .row(result.history.epochs.back());
+    CHECK((table == last_line(to_table(result.history))) == (columns == 0 || columns >= 80));
+    CHECK(text.find(table.substr(0, table.size() - 1)) != std::string::npos);
+    if (columns >= 14) CHECK(static_cast<int>(table.size()) - 1 <= columns);
   }
 }
 
