@@ -19,6 +19,8 @@
 #include <linseed/optim/optimizers.hpp>
 #include <linseed/random/random.hpp>
 #include <linseed/train/metrics.hpp>
+#include <linseed/transform/grad.hpp>
+#include <linseed/transform/jit.hpp>
 
 #include "nn/models.hpp"
 #include "support.hpp"
@@ -171,6 +173,41 @@ TEST_CASE("one step of gradient descent is the formula's") {
   }
   CHECK(result.state.params.at("kernel").array().item<double>() == doctest::Approx(0.1 * 2 * xy).epsilon(1e-6));
   CHECK(result.state.params.at("bias").array().item<double>() == doctest::Approx(0.1 * 2 * y).epsilon(1e-6));
+}
+
+TEST_CASE("fit is the loop that one writes oneself, with a schedule for the learning rate") {
+  struct MLP {
+    Array operator()(nn::Scope& scope, Array x) const {
+      x = nn::relu(nn::Dense{.features = 8}(scope, x));
+      return nn::Dense{.features = 1}(scope, x);
+    }
+  };
+  // Ten examples in batches of 4, 4 and 2, twice; the rate falls by half with every step.
+  const auto tx = optim::sgd(optim::exponential_decay(0.4, 1, 0.5), {.momentum = 0.5});
+  const Tree params = nn::init(MLP{}, random::key(5), line_x)["params"];
+  TrainState state = TrainState::create(MLP{}, params, tx);
+  FitOptions options = line_options();
+  options.epochs = 2;
+  options.shuffle = false;
+  const FitResult result = training::fit(state, line(), options);
+
+  const auto step = jit([](const TrainState& before, const Array& x, const Array& y) {
+    const auto loss = [&](const Tree& at) {
+      return mean(nn::squared_error(nn::apply(before.model, {{"params", at}}, x), y));
+    };
+    return before.apply_gradients(grad(loss)(before.params));
+  });
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    for (const auto& [begin, end] : {std::pair(0, 4), std::pair(4, 8), std::pair(8, 10)}) {
+      state = step(std::move(state), slice_axis(line_x, 0, begin, end), slice_axis(line_y, 0, begin, end));
+    }
+  }
+  CHECK(state.step.item<int>() == 6);
+  for (const std::string& path : state.params.paths()) {
+    CAPTURE(path);
+    support::check_near(result.state.params.at(path).array(), state.params.at(path).array(), 1e-6, 1e-7);
+    CHECK_FALSE(identical(state.params.at(path), params.at(path)));
+  }
 }
 
 TEST_CASE("the same call gives the same bits, at any number of threads, and leaves its argument alone") {
