@@ -69,6 +69,10 @@ Array next_character(const TrainState& state, const Array& window, const Array& 
 
 int main(int argc, char** argv) {
   const int steps = argc > 1 ? std::atoi(argv[1]) : 300;
+  if (steps < 1) {
+    fmt::print(stderr, "usage: char_model [STEPS]\n");
+    return 1;
+  }
   std::string characters = text;
   std::sort(characters.begin(), characters.end());
   characters.erase(std::unique(characters.begin(), characters.end()), characters.end());

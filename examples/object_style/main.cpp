@@ -50,6 +50,10 @@ void normalize(const Array& x) {
 
 int main(int argc, char** argv) {
   const int steps = argc > 1 ? std::atoi(argv[1]) : 200;
+  if (steps < 1) {
+    fmt::print(stderr, "usage: object_style [STEPS]\n");
+    return 1;
+  }
   normalize(Array{{1.0, 2.0}, {3.0, 6.0}});
 
   const Array x = random::normal(random::key(1), {128, 4});

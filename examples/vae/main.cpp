@@ -82,6 +82,10 @@ void draw(const Array& images, std::int64_t index) {
 
 int main(int argc, char** argv) {
   const int epochs = argc > 1 ? std::atoi(argv[1]) : 30;
+  if (epochs < 1) {
+    fmt::print(stderr, "usage: vae [EPOCHS]\n");
+    return 1;
+  }
   const data::Dataset train = data::fashion_mnist_embedded().train;
   const VAE model;
   const auto tx = optim::adam(1e-3);
