@@ -25,8 +25,7 @@ int main() {
   const auto [train, test] = data::fashion_mnist_embedded();
   const Tree variables = nn::init(Net{}, random::key(0), zeros({1, 28, 28, 1}), /*train=*/false);
   TrainState state = TrainState::create(Net{}, variables["params"], variables["batch_stats"], optim::adam(1e-2));
-  const auto step =
-      jit(train_step);  // traced once, compiled without a compiler, the same bits at any number of threads
+  const auto step = jit(train_step);  // traced once, then compiled
   for (const data::Batch& batch : data::shuffled(train, 50, random::key(1)))
     std::tie(state, std::ignore) = step(std::move(state), batch);  // moved in: updated in place
   const data::Batch all = data::Batches(test, test.size())[0];
