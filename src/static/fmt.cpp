@@ -1,6 +1,6 @@
-// The compiled part of fmt 9 as a source, for programs that are linked statically: Debian has it as a shared library only.
-// What fmt/format-inl.h defines is not inline unless FMT_HEADER_ONLY is set; the templates that fmt's headers leave to its
-// library are instantiated here.
+// The compiled part of fmt 9 as a source, for programs that are linked statically: Debian has it as a shared library
+// only. What fmt/format-inl.h defines is not inline unless FMT_HEADER_ONLY is set; the templates that fmt's headers
+// leave to its library are instantiated here.
 #include <fmt/format-inl.h>
 
 namespace fmt::inline v9::detail {
