@@ -64,6 +64,17 @@ nn::Rngs rngs_of(const Task& task, const Array& key) {
   return {streams};
 }
 
+/// What has no gradient, or is of nothing, would train nothing without a word.
+const Array& checked(const Array& losses) {
+  if (!is_floating(losses.dtype())) {
+    throw DTypeError(op, "The loss has no gradient.", {.got = describe(losses), .expected = "float32 or float64"});
+  }
+  if (losses.size() == 0) {
+    throw ShapeError(op, "The loss is of nothing.", {.got = describe(losses), .expected = "a number per example"});
+  }
+  return losses;
+}
+
 auto train_step_of(const Task& task) {
   return [task](const TrainState& state, const Batch& batch, const Array& key) {
     const nn::Rngs rngs = rngs_of(task, random::fold_in(key, state.step));
@@ -73,7 +84,7 @@ auto train_step_of(const Task& task) {
       auto [outputs, updates] = state.model.takes_flag()
                                     ? nn::apply(state.model, variables, batch_stats, rngs, batch.input, /*train=*/true)
                                     : nn::apply(state.model, variables, batch_stats, rngs, batch.input);
-      const Array losses = task.loss(outputs, batch.target);
+      const Array losses = checked(task.loss(outputs, batch.target));
       return std::pair{mean(losses), std::pair{totals_of(task, losses, outputs, batch), updates}};
     };
     const auto [value, grads] = value_and_grad(loss_fn)(state.params);

@@ -564,6 +564,20 @@ TEST_CASE("what cannot work is refused before the first step") {
         "[fit] The validation set is empty.\n  hint: leave .validation out to have none");
 }
 
+TEST_CASE("a loss that cannot be followed is refused") {
+  const auto of = [](auto loss) {
+    FitOptions options = line_options();
+    options.loss = loss;
+    return options;
+  };
+  CHECK(error_of<DTypeError>([&] {
+          return training::fit(line_state(), line(), of([](const Array& a, const Array& b) { return a > b; }));
+        }) == "[fit] The loss has no gradient.\n  got: bool[4,1]\n  expected: float32 or float64");
+  CHECK(error_of<ShapeError>([&] {
+          return training::fit(line_state(), line(), of([](const Array&, const Array&) { return zeros({0, 1}); }));
+        }) == "[fit] The loss is of nothing.\n  got: float32[0,1]\n  expected: a number per example");
+}
+
 TEST_CASE("a validation set of other shapes is refused, unless the model takes it") {
   const Data other{.train = {line_x, line_y}, .validation = training::Examples(ones({3, 2}), ones({3, 1}))};
   CHECK(

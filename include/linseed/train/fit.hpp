@@ -136,10 +136,10 @@ class Interrupted : public Error, public std::nested_exception {
 /// earlier one's state and history, the same as one that was never ended.
 ///
 /// Before the first update these throw, and `state` is still the caller's: ValueError for options out of their range,
-/// an environment variable that is no positive number, an empty training or validation set; ShapeError when inputs and
-/// targets differ in number, or the validation set has other shapes than the training set and the model does not take
-/// them; whatever model, loss or listeners throw. After it everything that is thrown arrives as Interrupted, with the
-/// trained state.
+/// an environment variable that is no positive number, an empty training or validation set; DTypeError for a loss of
+/// integers or truth values; ShapeError when it is of nothing, inputs and targets differ in number, or the validation
+/// set has other shapes than the training set and the model does not take them; whatever model, loss or listeners
+/// throw. After it everything that is thrown arrives as Interrupted, with the trained state.
 [[nodiscard]] FitResult fit(const TrainState& state, const Data& data, const FitOptions& options);
 /// From nn::init with the key of the options and an input as the first batch has them.
 [[nodiscard]] FitResult fit(const nn::Model& model, const optim::GradientTransformation& tx, const Data& data,
