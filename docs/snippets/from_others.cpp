@@ -75,9 +75,7 @@ void pytorch_step() {
   };
   const auto [value, grads] = value_and_grad(loss_fn)(state.params);  // loss.backward()
   const auto& [loss, updates] = value;
-  state = state
-              .apply_gradients(grads)  // optimizer.step()
-              .replace({.batch_stats = updates["batch_stats"]});
+  state = state.apply_gradients(grads).replace({.batch_stats = updates["batch_stats"]});  // optimizer.step()
   // </torch_step>
   expect(state.step.item<int>() == 1 && loss.item<float>() > 0, "a step");
 }
