@@ -1,7 +1,6 @@
 #include <linseed/tree/tree.hpp>
 
 #include <algorithm>
-#include <functional>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -73,7 +72,7 @@ Tree::Tree(Array leaf) : leaf_(std::move(leaf)) {
 
 Tree::Tree(std::initializer_list<std::pair<const std::string, Tree>> entries) : Tree(Dict(entries)) {}
 
-Tree::Tree(Dict entries) : entries_(entries.empty() ? nullptr : std::make_shared<const Dict>(std::move(entries))) {}
+Tree::Tree(Dict entries) : entries_(entries.empty() ? nullptr : std::make_shared<Dict>(std::move(entries))) {}
 
 std::size_t Tree::size() const noexcept { return entries_ ? entries_->size() : 0; }
 
@@ -185,36 +184,20 @@ Tree Tree::merge(const Tree& other) const {
 }
 
 std::vector<Array> Tree::leaves() const {
+  std::vector<LeafPlace> places;
+  find_leaves(places);
   std::vector<Array> result;
-  collect_leaves(result);
+  for (const LeafPlace& place : places) result.push_back(*place.array);
   return result;
 }
 
-void Tree::collect_leaves(std::vector<Array>& result) const {
+void Tree::find_leaves(bool unshared, std::vector<LeafPlace>& result) const {
   if (is_leaf()) {
-    result.push_back(leaf_);
-    return;
+    result.push_back({&leaf_, unshared});
+  } else if (entries_) {
+    const bool here = unshared && entries_.use_count() == 1;
+    for (const auto& [key, child] : *entries_) child.find_leaves(here, result);
   }
-  for (const auto& [key, child] : entries()) child.collect_leaves(result);
-}
-
-namespace {
-
-void collect(const Tree& tree, bool unshared, std::vector<Array>& leaves, std::vector<char>& flags,
-             const std::function<bool(const Tree&)>& owns) {
-  if (tree.is_leaf()) {
-    leaves.push_back(tree.array());
-    flags.push_back(unshared);
-    return;
-  }
-  const bool here = unshared && owns(tree);
-  for (const auto& [key, child] : tree.entries()) collect(child, here, leaves, flags, owns);
-}
-
-}  // namespace
-
-void Tree::collect_leaves(std::vector<Array>& result, std::vector<char>& unshared) const {
-  collect(*this, true, result, unshared, [](const Tree& tree) { return tree.entries_.use_count() <= 1; });
 }
 
 std::vector<std::string> Tree::paths() const {
