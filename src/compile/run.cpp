@@ -53,6 +53,7 @@ std::unique_ptr<Workplace> make_workplace(const Plan& plan) {
       place->operands[s].push_back({nullptr, type.shape, type.dtype});
     }
   }
+  place->script = Script(plan, place->values);
   place->made.resize(plan.computed().size());
   place->outputs.resize(plan.program().outputs.size());
   return place;
@@ -72,8 +73,12 @@ Run::Run(const Plan& plan) : plan_(plan), place_(plan.workplaces().take()) {
 
 Run::~Run() {
   place_->inputs.clear();
-  for (auto& buffer : place_->made) buffer.reset();
-  for (Array& output : place_->outputs) output = Array();
+  for (auto& buffer : place_->made) {
+    if (buffer) buffer.reset();
+  }
+  for (Array& output : place_->outputs) {
+    if (output.defined()) output = Array();
+  }
   plan_.workplaces().keep(std::move(place_));
 }
 
@@ -86,20 +91,24 @@ std::span<Array> Run::prepare(const Executor& executor) {
   const auto& program = plan_.program();
   const auto input = [&](int index) -> const Array& { return *place_->inputs[static_cast<std::size_t>(index)].array; };
   const auto use_of = [&](int index) { return place_->uses[static_cast<std::size_t>(index)]; };
+  const auto move = [&](int value, void* address, bool padded) {
+    place_->values[static_cast<std::size_t>(value)] = address;
+    place_->script.move(value, address, padded);
+  };
   place_->local.require(plan_.local_bytes() * static_cast<std::size_t>(executor.threads()));
   for (std::size_t i = 0; i < place_->inputs.size(); ++i) {
-    place_->values[static_cast<std::size_t>(program.inputs[i])] =
-        const_cast<void*>(ArrayNode::of(*place_->inputs[i].array).buffer.get());
+    const ArrayNode& node = *ArrayNode::peek(*place_->inputs[i].array);
+    move(program.inputs[i], const_cast<void*>(node.buffer.get()), node.writable);
   }
   for (std::size_t c = 0; c < plan_.computed().size(); ++c) {
-    const auto value = static_cast<std::size_t>(plan_.computed()[c]);
+    const int value = plan_.computed()[c];
     const int source = plan_.takeovers()[c];
     if (source >= 0 && use_of(source).donated) {
-      place_->values[value] =
-          place_->values[static_cast<std::size_t>(program.inputs[static_cast<std::size_t>(source)])];
+      move(value, place_->values[static_cast<std::size_t>(program.inputs[static_cast<std::size_t>(source)])], true);
     } else {
-      place_->made[c] = detail::allocate(program.nodes[value].result.shape, program.nodes[value].result.dtype);
-      place_->values[value] = place_->made[c].get();
+      const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
+      place_->made[c] = detail::allocate(type.shape, type.dtype);
+      move(value, place_->made[c].get(), true);
     }
   }
   for (std::size_t k = 0; k < place_->outputs.size(); ++k) {
@@ -133,7 +142,9 @@ void Run::execute(const Executor& executor, std::span<double> seconds) noexcept 
   for (std::size_t s = 0; s < steps.size(); line += 1 + steps[s].members.size(), ++s) {
     const Step& step = steps[s];
     const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
-    if (step.blocks > 0) {
+    if (place_->script.run(s)) {
+      // a small step: done
+    } else if (step.blocks > 0) {
       run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor,
                 seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
     } else if (step.tape) {

@@ -9,6 +9,7 @@
 #include <linseed/core/executor.hpp>
 #include <linseed/tree/tree.hpp>
 
+#include "compile/script.hpp"
 #include "kernels/kernel.hpp"
 
 namespace linseed::compile {
@@ -44,7 +45,8 @@ struct Workplace {
   std::vector<void*> values;                          // per root value
   std::vector<std::vector<kernels::Input>> operands;  // per step that is a single op
   std::vector<std::vector<void*>> arrays;             // per step that is a tape
-  std::vector<std::shared_ptr<void>> made;            // per computed output: a new buffer
+  Script script;
+  std::vector<std::shared_ptr<void>> made;  // per computed output: a new buffer
   std::vector<Tree::LeafPlace> inputs;
   std::vector<Use> uses;       // per input
   std::vector<Array> outputs;  // per output

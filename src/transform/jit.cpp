@@ -1,6 +1,7 @@
 #include <linseed/transform/jit.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <mutex>
 #include <optional>
@@ -109,29 +110,46 @@ class Recording {
 
 }  // namespace
 
+/// Entries are added and never taken away, so that a call finds its own without a lock.
 struct JitCache::State {
-  struct Found {
-    std::shared_ptr<const Entry> match;   ///< with this signature, or null
-    std::shared_ptr<const Entry> latest;  ///< of these types, or null
+  struct Link {
+    std::shared_ptr<const Entry> entry;
+    const Link* older;
   };
-  /// The mutex must be held.
+  struct Found {
+    std::shared_ptr<const Entry> match;  ///< with this signature, or null
+    const Entry* latest = nullptr;       ///< of these types, or null
+  };
+
+  explicit State(JitOptions jit_options) : options(std::move(jit_options)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    for (const Link* link = newest.load(); link != nullptr;) delete std::exchange(link, link->older);
+  }
+
   [[nodiscard]] Found find(const CallType& type, const Arguments& arguments) const {
     Found found;
-    for (const auto& entry : entries) {
-      if (entry->type != &type) continue;
-      found.latest = entry;
-      if (same_signature(Arguments(*type.arguments, places_in(entry->arguments).data()), arguments)) {
-        found.match = entry;
-        break;
-      }
+    for (const Link* link = newest.load(std::memory_order_acquire); link != nullptr; link = link->older) {
+      if (link->entry->type != &type) continue;
+      if (found.latest == nullptr) found.latest = link->entry.get();
+      if (!same_signature(Arguments(*type.arguments, places_in(link->entry->arguments).data()), arguments)) continue;
+      found.match = link->entry;
+      break;
     }
     return found;
   }
+  /// The mutex must be held.
+  void add(std::shared_ptr<const Entry> entry) {
+    newest.store(new Link{std::move(entry), newest.load(std::memory_order_relaxed)}, std::memory_order_release);
+    ++count;
+  }
 
-  JitOptions options;
-  std::mutex mutex = {};
-  std::vector<std::shared_ptr<const Entry>> entries = {};
-  std::vector<std::string> reasons = {};
+  const JitOptions options;
+  std::atomic<const Link*> newest{nullptr};
+  std::mutex mutex = {};  ///< for those who add
+  std::atomic<std::size_t> count{0};
+  std::vector<std::string> reasons = {};  ///< guarded by the mutex
 };
 
 namespace {
@@ -215,12 +233,8 @@ JitCache::JitCache(JitOptions options) : state_(std::make_shared<State>(std::mov
 std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type, const void* function,
                                                            const void* const* places) const {
   const Arguments arguments(*type.arguments, places);
-  State::Found found;
-  {
-    const std::lock_guard lock(state_->mutex);
-    found = state_->find(type, arguments);
-  }
-  if (found.match) return found.match;
+  State::Found found = state_->find(type, arguments);
+  if (found.match) return std::move(found.match);
   std::vector<std::string> reasons;
   if (found.latest) {
     reasons = differences(Arguments(*type.arguments, places_in(found.latest->arguments).data()), arguments);
@@ -233,7 +247,7 @@ std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type,
   const auto entry = std::make_shared<const Entry>(std::move(traced));
   const std::lock_guard lock(state_->mutex);
   if (auto first = state_->find(type, arguments).match) return first;  // another thread was faster
-  state_->entries.push_back(entry);
+  state_->add(entry);
   state_->reasons = std::move(reasons);
   return entry;
 }
@@ -302,26 +316,19 @@ void JitCache::run(const Entry& entry, void* const* places, const bool* moved, v
   }
 }
 
-std::size_t JitCache::size() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->entries.size();
+std::size_t JitCache::size() const { return state_->count.load(); }
+
+const JitCache::Entry& JitCache::newest() const {
+  const State::Link* link = state_->newest.load(std::memory_order_acquire);
+  if (link == nullptr) throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
+  return *link->entry;
 }
 
-Program JitCache::latest() const {
-  const std::lock_guard lock(state_->mutex);
-  if (state_->entries.empty())
-    throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
-  return state_->entries.back()->program;
-}
+Program JitCache::latest() const { return newest().program; }
 
 std::string JitCache::explain() const {
-  std::shared_ptr<const Entry> entry;
-  {
-    const std::lock_guard lock(state_->mutex);
-    if (!state_->entries.empty()) entry = state_->entries.back();
-  }
-  if (!entry) throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
-  return entry->compiled ? compile::explain(*entry->compiled) : "interpreted op by op\n";
+  const Entry& entry = newest();
+  return entry.compiled ? compile::explain(*entry.compiled) : "interpreted op by op\n";
 }
 
 std::string JitCache::profile(const Entry& entry, const void* const* places) const {

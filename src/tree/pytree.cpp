@@ -155,14 +155,6 @@ bool same_abstract(const Array& a, const Array& b) noexcept {
   return a.dtype() == b.dtype() && a.shape() == b.shape();
 }
 
-bool same_abstract(const Tree& a, const Tree& b) noexcept {
-  if (a.is_leaf() || b.is_leaf()) return a.is_leaf() && b.is_leaf() && same_abstract(a.array(), b.array());
-  if (&a.entries() == &b.entries()) return true;
-  return std::equal(
-      a.entries().begin(), a.entries().end(), b.entries().begin(), b.entries().end(),
-      [](const auto& x, const auto& y) { return x.first == y.first && same_abstract(x.second, y.second); });
-}
-
 bool same_keys(const std::vector<Entry>& a, const std::vector<Entry>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const Entry& x, const Entry& y) { return x.key == y.key; });
@@ -172,7 +164,7 @@ bool same_signature(const Type& type, const void* a, const void* b) {
   switch (type.kind) {
     case Kind::constant: return type.equal(a, b);
     case Kind::array: return same_abstract(*static_cast<const Array*>(a), *static_cast<const Array*>(b));
-    case Kind::tree: return same_abstract(*static_cast<const Tree*>(a), *static_cast<const Tree*>(b));
+    case Kind::tree: return static_cast<const Tree*>(a)->same_signature(*static_cast<const Tree*>(b));
     case Kind::record:
     case Kind::tuple: {
       const Places left(type, a), right(type, b);

@@ -108,6 +108,9 @@ class JitCache {
 
  private:
   struct State;
+  /// Throws ValueError when there is none.
+  [[nodiscard]] const Entry& newest() const;
+
   std::shared_ptr<State> state_;
 };
 

@@ -93,12 +93,16 @@ class Tree {
 
   /// True when both have the same keys on every level (Arrays may differ).
   [[nodiscard]] bool same_structure(const Tree& other) const noexcept;
+  /// True when, besides, the Arrays have the same shapes and dtypes. Trees that were found alike remember it.
+  [[nodiscard]] bool same_signature(const Tree& other) const noexcept;
 
  private:
+  struct Node;
+
   void find_leaves(bool unshared, std::vector<LeafPlace>& result) const;
 
   Array leaf_;
-  std::shared_ptr<const Dict> entries_;  // null for a leaf and for the empty dictionary
+  std::shared_ptr<Node> node_;  // null for a leaf and for the empty dictionary
 };
 
 namespace tree {
