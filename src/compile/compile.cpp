@@ -32,7 +32,8 @@ std::vector<std::string_view> pass_names() {
   return names;
 }
 
-std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled) {
+std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled,
+                                        std::vector<int> homes) {
   const auto names = pass_names();
   for (const std::string& name : disabled) {
     if (std::find(names.begin(), names.end(), name) == names.end())
@@ -61,8 +62,10 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   if (&program.data() != before) simplify();
   const auto start = std::chrono::steady_clock::now();
   const std::size_t nodes = program.size();
-  Plan plan(std::move(program),
-            {.fuse = enabled(fusion), .rematerialize = enabled(rematerialization), .block = enabled(phases)});
+  Plan plan(std::move(program), {.fuse = enabled(fusion),
+                                 .rematerialize = enabled(rematerialization),
+                                 .block = enabled(phases),
+                                 .homes = std::move(homes)});
   reports.push_back({"plan", nodes, plan.steps().size(), milliseconds_since(start)});
   return std::make_shared<const Compiled>(Compiled{std::move(reports), std::move(plan)});
 }
@@ -88,11 +91,14 @@ std::string explain(const Compiled& compiled) { return describe(compiled, {}); }
 std::string explain(const Compiled& compiled, std::span<const Array> inputs, const Executor& executor) {
   constexpr std::size_t runs = 9;
   const std::size_t lines = compiled.plan.lines();
-  const std::vector<char> donated(inputs.size(), 0);
   std::vector<std::vector<double>> samples(lines);
-  for (std::size_t run = 0; run < runs; ++run) {
+  for (std::size_t i = 0; i < runs; ++i) {
     std::vector<double> seconds(lines, 0.0);
-    (void)compiled.plan.run(inputs, donated, executor, seconds);
+    Run run(compiled.plan);
+    for (const Array& input : inputs) run.inputs().push_back({&input, false});
+    (void)run.uses();
+    (void)run.prepare(executor);
+    run.execute(executor, seconds);
     for (std::size_t s = 0; s < lines; ++s) samples[s].push_back(seconds[s] * 1e3);
   }
   std::vector<double> medians;

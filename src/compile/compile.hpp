@@ -25,8 +25,10 @@ struct Compiled {
 /// The names of everything that can be switched off: the passes, "fusion" and "rematerialization".
 std::vector<std::string_view> pass_names();
 
-/// Runs the passes that are not in `disabled` and plans the result. Throws ValueError for an unknown name.
-std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled);
+/// Runs the passes that are not in `disabled` and plans the result; `homes` as in Plan::Options. Throws ValueError for
+/// an unknown name.
+std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled,
+                                        std::vector<int> homes = {});
 
 /// Passes, kernels, memory: for people. With inputs, the kernels are run and timed (medians of several runs).
 std::string explain(const Compiled& compiled);

@@ -48,28 +48,26 @@ const Shape& operand_shape(const ProgramData& program, const Node& node, std::si
 
 bool is_linear_copy(const Node& node) noexcept { return node.op != nullptr && node.op->shares_operand; }
 
+MicroOp on_integers(MicroOp op) noexcept {
+  switch (op) {
+#define LINSEED_CASE(F) \
+  case MicroOp::F: return MicroOp::Int##F;
+    LINSEED_INTEGER_FUNCTIONS(LINSEED_CASE)
+#undef LINSEED_CASE
+    default: return op;
+  }
+}
+
 /// Whether a node can be a step of a tape.
 bool fusible(const ProgramData& program, const Node& node) noexcept {
   if (node.op == nullptr || node.result.shape.elements() == 0) return false;
   if (is_fold(node)) return fold_period(program, node).has_value();
-  const auto dtype_of = [&](std::size_t i) { return node_at(program, node.operands[i]).result.dtype; };
   for (std::size_t i = 0; i < node.operands.size(); ++i) {
     const auto access = operand_access(program, node, i);
-    if (!access) return false;
-    if (dtype_of(i) != DType::float32 && (dtype_of(i) != DType::bool_ || access != Access{})) return false;
+    const bool is_bool = node_at(program, node.operands[i]).result.dtype == DType::bool_;
+    if (!access || (is_bool && access != Access{})) return false;
   }
-  if (node.op == &ops::broadcast_to) return dtype_of(0) == DType::float32;
-  if (node.op == &ops::cast) return dtype_of(0) == DType::bool_ && node.result.dtype == DType::float32;
-  if (!node.op->micro_op) return false;
-  switch (*node.op->micro_op) {
-    case MicroOp::Select: return dtype_of(1) == DType::float32;
-    case MicroOp::LogicalAnd:
-    case MicroOp::LogicalOr:
-    case MicroOp::LogicalNot: return dtype_of(0) == DType::bool_;
-    default:
-      return std::all_of(node.operands.begin(), node.operands.end(),
-                         [&](int operand) { return node_at(program, operand).result.dtype == DType::float32; });
-  }
+  return micro_op_of(program, node).has_value();
 }
 
 /// The number of elements that a node in a tape runs over.
@@ -281,6 +279,30 @@ class Fusion {
 };
 
 }  // namespace
+
+std::optional<MicroOp> micro_op_of(const ProgramData& program, const Node& node) noexcept {
+  const auto dtype_of = [&](std::size_t i) { return node_at(program, node.operands[i]).result.dtype; };
+  const auto has_lanes = [](DType dtype) { return dtype == DType::float32 || dtype == DType::int32; };
+  if (node.op == &ops::broadcast_to && has_lanes(dtype_of(0))) return MicroOp::Copy;
+  if (node.op == &ops::cast && node.result.dtype == DType::float32) {
+    if (dtype_of(0) == DType::bool_) return MicroOp::Copy;
+    if (dtype_of(0) == DType::int32) return MicroOp::IntToFloat;
+  }
+  if (node.op == nullptr || !node.op->micro_op) return std::nullopt;
+  const MicroOp op = *node.op->micro_op;
+  bool fits = false;
+  switch (op) {
+    case MicroOp::Select: return has_lanes(dtype_of(1)) ? std::optional(op) : std::nullopt;
+    case MicroOp::LogicalAnd:
+    case MicroOp::LogicalOr:
+    case MicroOp::LogicalNot: fits = dtype_of(0) == DType::bool_; break;
+    default: {
+      fits = dtype_of(0) == DType::float32;
+      if (dtype_of(0) == DType::int32 && on_integers(op) != op) return on_integers(op);
+    }
+  }
+  return fits ? std::optional(op) : std::nullopt;
+}
 
 std::optional<Access> operand_access(const ProgramData& program, const Node& node, std::size_t index) noexcept {
   if (is_fold(node)) return Access{};

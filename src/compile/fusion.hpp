@@ -3,6 +3,7 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/micro_op.hpp"
 #include "program/program.hpp"
 
 namespace linseed::compile {
@@ -45,6 +46,9 @@ Schedule make_schedule(const detail::ProgramData& program, bool fuse);
 std::optional<std::int64_t> tile_of(const detail::ProgramData& program, const std::vector<int>& root,
                                     const Group& group);
 
+/// The step that a node is in a tape, if it can be one. Sums are none: they accumulate.
+std::optional<kernels::MicroOp> micro_op_of(const detail::ProgramData& program,
+                                            const detail::ProgramData::Node& node) noexcept;
 /// Operand `index` of a node in a fused group: its root and the access to it.
 std::optional<Access> operand_access(const detail::ProgramData& program, const detail::ProgramData::Node& node,
                                      std::size_t index) noexcept;

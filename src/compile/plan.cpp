@@ -1,8 +1,6 @@
 #include "compile/plan.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 
 #include <fmt/format.h>
 
@@ -11,63 +9,15 @@
 #include "compile/phases.hpp"
 #include "compile/rematerialization.hpp"
 #include "compile/tape_builder.hpp"
-#include "core/array_node.hpp"
 
 namespace linseed::compile {
 
-using detail::ArrayNode;
 using detail::ProgramData;
 using Node = ProgramData::Node;
 
-namespace {
-
-/// Memory as it is needed; what was in it is lost when it grows.
-class Memory {
- public:
-  Memory() = default;
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  ~Memory() { std::free(bytes_); }
-
-  /// Throws std::bad_alloc.
-  void require(std::size_t size) {
-    if (size <= size_) return;
-    std::free(std::exchange(bytes_, nullptr));
-    size_ = 0;
-    bytes_ = static_cast<std::byte*>(std::aligned_alloc(alignment, aligned(size)));
-    if (bytes_ == nullptr) throw std::bad_alloc();
-    size_ = size;
-  }
-  [[nodiscard]] std::byte* get() const noexcept { return bytes_; }
-
- private:
-  std::byte* bytes_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-}  // namespace
-
-/// The memory of one run: an arena, and the addresses of all values.
-struct Plan::Workplace {
-  Memory arena, local;
-  std::vector<void*> values;                          // per root value
-  std::vector<std::vector<kernels::Input>> operands;  // per step that is a single op
-  std::vector<std::vector<void*>> arrays;             // per step that is a tape
-  std::vector<std::shared_ptr<void>> results;         // per computed output
-};
-
-/// Keeps the workplace of the latest run for the next one; runs at the same time have one each.
-class Plan::Pool {
- public:
-  ~Pool() { delete kept_.load(); }
-  std::unique_ptr<Workplace> take() noexcept { return std::unique_ptr<Workplace>(kept_.exchange(nullptr)); }
-  void keep(std::unique_ptr<Workplace> workplace) noexcept { delete kept_.exchange(workplace.release()); }
-
- private:
-  std::atomic<Workplace*> kept_{nullptr};
-};
-
-Plan::Plan(Program program, const Options& options) : program_(std::move(program)), pool_(std::make_unique<Pool>()) {
+Plan::Plan(Program program, const Options& options)
+    : program_(std::move(program)), homes_(options.homes), workplaces_(std::make_unique<Workplaces>()) {
+  homes_.resize(this->program().outputs.size(), -1);
   Schedule schedule = make_schedule(program_.data(), options.fuse);
   if (options.fuse && options.rematerialize)
     rematerialize(program_.data(), schedule, make_slots(program_.data(), schedule, options.block));
@@ -191,52 +141,44 @@ void Plan::find_takeovers() {
     const Location& location = locations_[static_cast<std::size_t>(root_[static_cast<std::size_t>(output)])];
     if (location.kind == Location::Kind::input) available[location.index] = 0;  // it is handed out itself
   }
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    for (const int result : steps_[s].results) {
-      const Location& location = locations_[static_cast<std::size_t>(result)];
-      if (location.kind != Location::Kind::output) continue;
-      // The input that is read last leaves the earlier ones to outputs that are written before.
-      int best = -1;
-      for (std::size_t i = 0; i < available.size(); ++i) {
-        const int value = program().inputs[i];
-        if (!available[i] || last_read[i] > static_cast<int>(s) || !same_buffer(value, result)) continue;
-        if (last_read[i] == static_cast<int>(s) && !can_write_over(steps_[s], value, result)) continue;
-        if (best < 0 || last_read[i] > last_read[static_cast<std::size_t>(best)]) best = static_cast<int>(i);
+  std::vector<std::vector<int>> homes(computed_.size());
+  for (std::size_t k = 0; k < homes_.size(); ++k) {
+    const Location& location =
+        locations_[static_cast<std::size_t>(root_[static_cast<std::size_t>(program().outputs[k])])];
+    if (homes_[k] >= 0 && location.kind == Location::Kind::output) homes[location.index].push_back(homes_[k]);
+  }
+  const auto can_take = [&](std::size_t step, int result, std::size_t input) {
+    const int value = program().inputs[input];
+    if (!available[input] || last_read[input] > static_cast<int>(step) || !same_buffer(value, result)) return false;
+    return last_read[input] < static_cast<int>(step) || can_write_over(steps_[step], value, result);
+  };
+  const auto take = [&](std::size_t computed, int input) {
+    takeover_[computed] = input;
+    available[static_cast<std::size_t>(input)] = 0;
+  };
+  const auto each_computed = [&](const auto& visit) {
+    for (std::size_t s = 0; s < steps_.size(); ++s) {
+      for (const int result : steps_[s].results) {
+        const Location& location = locations_[static_cast<std::size_t>(result)];
+        if (location.kind == Location::Kind::output) visit(s, result, location.index);
       }
-      if (best < 0) continue;
-      takeover_[location.index] = best;
-      available[static_cast<std::size_t>(best)] = 0;
     }
-  }
-}
-
-std::unique_ptr<Plan::Workplace> Plan::make_workplace() const {
-  const auto& nodes = program().nodes;
-  auto workplace = std::make_unique<Workplace>();
-  workplace->arena.require(arena_bytes_);
-  workplace->values.resize(nodes.size());
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const Location& location = locations_[i];
-    if (location.kind == Location::Kind::arena) workplace->values[i] = workplace->arena.get() + location.index;
-    if (location.kind == Location::Kind::constant)
-      workplace->values[i] = const_cast<void*>(ArrayNode::of(nodes[i].constant).buffer.get());
-  }
-  workplace->operands.resize(steps_.size());
-  workplace->arrays.resize(steps_.size());
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
-    const Step& step = steps_[s];
-    if (step.tape) {
-      workplace->arrays[s].resize(step.operands.size() + step.results.size());
-      continue;
+  };
+  each_computed([&](std::size_t step, int result, std::size_t computed) {
+    for (const int home : homes[computed]) {
+      if (takeover_[computed] < 0 && can_take(step, result, static_cast<std::size_t>(home))) take(computed, home);
     }
-    if (step.node == nullptr) continue;
-    for (const int operand : step.node->operands) {
-      const Abstract& type = nodes[static_cast<std::size_t>(operand)].result;
-      workplace->operands[s].push_back({nullptr, type.shape, type.dtype});
+  });
+  each_computed([&](std::size_t step, int result, std::size_t computed) {
+    if (takeover_[computed] >= 0) return;
+    // The input that is read last leaves the earlier ones to outputs that are written before.
+    int best = -1;
+    for (std::size_t i = 0; i < available.size(); ++i) {
+      if (!can_take(step, result, i)) continue;
+      if (best < 0 || last_read[i] > last_read[static_cast<std::size_t>(best)]) best = static_cast<int>(i);
     }
-  }
-  workplace->results.resize(computed_.size());
-  return workplace;
+    if (best >= 0) take(computed, best);
+  });
 }
 
 std::size_t Plan::lines() const noexcept {
@@ -279,74 +221,6 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     for (const Step& member : step.members) add_line(member, " |");
   }
   return text;
-}
-
-std::vector<Array> Plan::run(std::span<const Array> inputs, std::span<const char> donated, const Executor& executor,
-                             std::span<double> seconds) const {
-  using Clock = std::chrono::steady_clock;
-  const auto& nodes = program().nodes;
-  std::unique_ptr<Workplace> place = pool_->take();
-  if (!place) place = make_workplace();
-
-  // Everything that can fail comes first.
-  place->local.require(local_bytes_ * static_cast<std::size_t>(executor.threads()));
-  std::vector<Array> outputs;
-  outputs.reserve(program().outputs.size());
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    place->values[static_cast<std::size_t>(program().inputs[i])] =
-        const_cast<void*>(ArrayNode::of(inputs[i]).buffer.get());
-  }
-  for (std::size_t k = 0; k < computed_.size(); ++k) {
-    const auto value = static_cast<std::size_t>(computed_[k]);
-    const int source = takeover_[k];
-    place->results[k] =
-        source >= 0 && donated[static_cast<std::size_t>(source)]
-            ? std::const_pointer_cast<void>(ArrayNode::of(inputs[static_cast<std::size_t>(source)]).buffer)
-            : detail::allocate(nodes[value].result.shape, nodes[value].result.dtype);
-    place->values[value] = place->results[k].get();
-  }
-  for (const int output : program().outputs) {
-    const Abstract& type = nodes[static_cast<std::size_t>(output)].result;
-    const auto value = static_cast<std::size_t>(root_[static_cast<std::size_t>(output)]);
-    const Location& location = locations_[value];
-    switch (location.kind) {
-      case Location::Kind::input: outputs.push_back(inputs[location.index]); break;
-      case Location::Kind::constant: outputs.push_back(nodes[value].constant); break;
-      default: outputs.push_back(ArrayNode::fresh(place->results[location.index], type.shape, type.dtype));
-    }
-    if (outputs.back().shape() != type.shape)
-      outputs.back() = ArrayNode::concrete(ArrayNode::of(outputs.back()).buffer, type.shape, type.dtype);
-  }
-
-  std::size_t line = 0;
-  for (std::size_t s = 0; s < steps_.size(); line += 1 + steps_[s].members.size(), ++s) {
-    const Step& step = steps_[s];
-    const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
-    if (step.blocks > 0) {
-      run_phase(step, place->values, place->arena.get() + step.workspace, place->local.get(), executor,
-                seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
-    } else if (step.tape) {
-      std::vector<void*>& arrays = place->arrays[s];
-      std::size_t k = 0;
-      for (const int value : step.operands) arrays[k++] = place->values[static_cast<std::size_t>(value)];
-      for (const int value : step.results) arrays[k++] = place->values[static_cast<std::size_t>(value)];
-      kernels::run(*step.tape, arrays, place->arena.get() + step.workspace, executor);
-    } else {
-      std::vector<kernels::Input>& operands = place->operands[s];
-      for (std::size_t k = 0; k < operands.size(); ++k)
-        operands[k].data = place->values[static_cast<std::size_t>(step.operands[k])];
-      const Op& op = *step.node->op;
-      const kernels::Kernel kernel = op.fast != nullptr ? op.fast : op.reference;
-      kernel(
-          step.node->attributes, operands,
-          {place->values[static_cast<std::size_t>(step.results[0])], step.node->result.shape, step.node->result.dtype},
-          executor);
-    }
-    if (!seconds.empty()) seconds[line] += std::chrono::duration<double>(Clock::now() - start).count();
-  }
-  for (auto& result : place->results) result.reset();
-  pool_->keep(std::move(place));
-  return outputs;
 }
 
 }  // namespace linseed::compile

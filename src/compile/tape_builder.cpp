@@ -129,7 +129,8 @@ class TapeBuilder {
       tape_.folds.push_back({accumulator, array_of_result(index), *fold_period(program_, self)});
       return;
     }
-    const bool is_copy = self.op == &ops::broadcast_to || self.op == &ops::cast;
+    const MicroOp op = *micro_op_of(program_, self);
+    const bool is_copy = op == MicroOp::Copy;
     const bool is_bool = self.result.dtype == DType::bool_;
     if (is_copy && !stores(index)) {
       place_of_[index] = operands[0];
@@ -142,7 +143,7 @@ class TapeBuilder {
     } else {
       result = scratch();
     }
-    emit(is_copy ? MicroOp::Copy : *self.op->micro_op, result, operands);
+    emit(op, result, operands);
     if (stores(index) && is_bool) {
       const Place bytes = add_place({.kind = Tape::Place::Kind::stream, .bytes = 1, .array = array_of_result(index)});
       emit(MicroOp::StoreBool, bytes, {result});

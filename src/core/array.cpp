@@ -82,6 +82,7 @@ std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
   const std::int64_t padded = (bytes / alignment + 1) * alignment;
   void* memory = std::aligned_alloc(alignment, static_cast<std::size_t>(padded));
   if (memory == nullptr) throw std::bad_alloc();
+  std::memset(static_cast<std::byte*>(memory) + bytes, 0, static_cast<std::size_t>(padded - bytes));
   return {memory, [](void* p) { std::free(p); }};
 }
 

@@ -42,7 +42,8 @@ Array settled(const Array& array);
 /// The concrete Array underneath all traces, or an empty one.
 Array concrete_value(const Array& array);
 
-/// An uninitialised, 64-byte aligned buffer for `shape`. Throws ShapeError for a negative extent or when the size does
+/// An uninitialised, 64-byte aligned buffer for `shape`, with zeros behind it up to a multiple of 64 bytes: whole vectors
+/// may be read and written. Throws ShapeError for a negative extent or when the size does
 /// not fit into memory's address range, std::bad_alloc when memory is short.
 std::shared_ptr<void> allocate(const Shape& shape, DType dtype);
 

@@ -17,16 +17,22 @@
   X(Add)                            \
   X(Sub)                            \
   X(Mul) X(Div) X(Pow) X(Mod) X(Maximum) X(Minimum) X(Equal) X(NotEqual) X(Less) X(LessEqual) X(LogicalAnd) X(LogicalOr)
+#define LINSEED_INTEGER_FUNCTIONS(X) \
+  X(Add) X(Sub) X(Mul) X(Maximum) X(Minimum) X(Equal) X(NotEqual) X(Less) X(LessEqual)
 
 namespace linseed::kernels {
 
-/// The steps of a fused group, on float32; truth values are 1 and 0.
+/// The steps of a fused group, on float32; truth values are 1 and 0, and int32 values lie in the lanes as they are.
 enum class MicroOp : std::uint8_t {
 #define LINSEED_NAME(F) F,
   LINSEED_UNARY_FUNCTIONS(LINSEED_NAME) LINSEED_BINARY_FUNCTIONS(LINSEED_NAME)
 #undef LINSEED_NAME
-      Select,  ///< a ? b : c
-  Copy,        ///< a
+#define LINSEED_NAME(F) Int##F,
+      LINSEED_INTEGER_FUNCTIONS(LINSEED_NAME)
+#undef LINSEED_NAME
+          Select,  ///< a ? b : c
+  Copy,            ///< a
+  IntToFloat,
   LoadBool,    ///< a, from bytes
   StoreBool,   ///< a, to bytes
   Accumulate,  ///< result + a, element by element of the tile

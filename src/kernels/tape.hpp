@@ -12,6 +12,15 @@
 
 namespace linseed::kernels {
 
+/// A step over `count` elements; operands that it does not have are ignored.
+using Loop = void (*)(float* result, const float* a, const float* b, const float* c, std::int64_t count) noexcept;
+/// The loop of a number for `count` elements, for the best instruction set of this machine.
+Loop loop_at(LoopIndex index, std::int64_t count) noexcept;
+/// Whether a loop works on whole vectors, so that lanes beyond the last element cost nothing.
+bool works_on_vectors(LoopIndex index) noexcept;
+/// The loop that stores what this one adds to its result; the same one when it adds nothing.
+LoopIndex without_accumulation(LoopIndex index) noexcept;
+
 /// A fused group of element-wise ops and sums: short loops that run one after the other over tiles that stay in the
 /// nearest cache. Every operand is addressed by the linear index of one iteration space of `elements` elements, which
 /// is cut into tasks of whole tiles; the cut follows from the space alone.

@@ -1,8 +1,10 @@
 #include <linseed/transform/jit.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
 #include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,6 +14,7 @@
 #include "compile/compile.hpp"
 #include "core/array_node.hpp"
 #include "program/program.hpp"
+#include "tree/places.hpp"
 
 namespace linseed::detail {
 
@@ -36,27 +39,25 @@ std::string argument_name(const pytree::Type& type, std::size_t index) {
 /// Arguments one by one, wherever they are.
 class Arguments {
  public:
-  Arguments(const pytree::Type& tuple, const void* const* places)
-      : parts_(tuple.parts), places_(places, places + tuple.parts.size()) {}
-  explicit Arguments(const pytree::Any& tuple) : parts_(tuple.type().parts), places_(parts_.size()) {
-    std::vector<void*> places(parts_.size());
-    tuple.type().places(tuple.get(), places.data());
-    places_.assign(places.begin(), places.end());
-  }
+  Arguments(const pytree::Type& tuple, const void* const* places) noexcept : parts_(tuple.parts), places_(places) {}
 
   [[nodiscard]] std::size_t size() const noexcept { return parts_.size(); }
   [[nodiscard]] pytree::View operator[](std::size_t index) const { return {parts_[index].type, places_[index]}; }
 
   [[nodiscard]] std::vector<Array> leaves() const {
     std::vector<Array> result;
-    for (std::size_t i = 0; i < size(); ++i) pytree::append_leaves((*this)[i], result);
+    for (std::size_t i = 0; i < size(); ++i) {
+      for (Array& leaf : pytree::leaves((*this)[i])) result.push_back(std::move(leaf));
+    }
     return result;
   }
 
  private:
   std::span<const pytree::Part> parts_;
-  std::vector<const void*> places_;
+  const void* const* places_;
 };
+
+pytree::Places places_in(const pytree::Any& tuple) { return {tuple.type(), tuple.get()}; }
 
 bool same_signature(const Arguments& a, const Arguments& b) {
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -79,7 +80,8 @@ void check_carry(const Arguments& arguments, const pytree::Any& result) {
   if (arguments.size() == 0 || arguments[0].type->kind != pytree::Type::Kind::record) return;
   const pytree::View state = arguments[0];
   pytree::View carried = result.view();
-  if (carried.type->kind == pytree::Type::Kind::tuple) carried = Arguments(result)[0];
+  const bool is_tuple = carried.type->kind == pytree::Type::Kind::tuple;
+  if (is_tuple) carried = {carried.type->parts[0].type, places_in(result)[0]};
   if (carried.type != state.type) return;
   const auto lines = pytree::differences(state, carried, argument_name(*state.type, 0));
   if (lines.empty()) return;
@@ -108,32 +110,74 @@ class Recording {
 
 }  // namespace
 
+/// Entries are added and never taken away, so that a call finds its own without a lock.
 struct JitCache::State {
-  struct Found {
-    std::shared_ptr<const Entry> match;   ///< with this signature, or null
-    std::shared_ptr<const Entry> latest;  ///< of these types, or null
+  struct Link {
+    std::shared_ptr<const Entry> entry;
+    const Link* older;
   };
-  /// The mutex must be held.
+  struct Found {
+    std::shared_ptr<const Entry> match;  ///< with this signature, or null
+    const Entry* latest = nullptr;       ///< of these types, or null
+  };
+
+  explicit State(JitOptions jit_options) : options(std::move(jit_options)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    for (const Link* link = newest.load(); link != nullptr;) delete std::exchange(link, link->older);
+  }
+
   [[nodiscard]] Found find(const CallType& type, const Arguments& arguments) const {
     Found found;
-    for (const auto& entry : entries) {
-      if (entry->type != &type) continue;
-      found.latest = entry;
-      if (same_signature(Arguments(entry->arguments), arguments)) {
-        found.match = entry;
-        break;
-      }
+    for (const Link* link = newest.load(std::memory_order_acquire); link != nullptr; link = link->older) {
+      if (link->entry->type != &type) continue;
+      if (found.latest == nullptr) found.latest = link->entry.get();
+      if (!same_signature(Arguments(*type.arguments, places_in(link->entry->arguments).data()), arguments)) continue;
+      found.match = link->entry;
+      break;
     }
     return found;
   }
+  /// The mutex must be held.
+  void add(std::shared_ptr<const Entry> entry) {
+    newest.store(new Link{std::move(entry), newest.load(std::memory_order_relaxed)}, std::memory_order_release);
+    ++count;
+  }
 
-  JitOptions options;
-  std::mutex mutex = {};
-  std::vector<std::shared_ptr<const Entry>> entries = {};
-  std::vector<std::string> reasons = {};
+  const JitOptions options;
+  std::atomic<const Link*> newest{nullptr};
+  std::mutex mutex = {};  ///< for those who add
+  std::atomic<std::size_t> count{0};
+  std::vector<std::string> reasons = {};  ///< guarded by the mutex
 };
 
 namespace {
+
+/// The parts of a result, each beside the argument that it can take the place of.
+std::vector<JitCache::ResultPart> parts_of(const pytree::Any& result, const Arguments& arguments) {
+  std::vector<pytree::View> views{result.view()};
+  if (result.type().kind == pytree::Type::Kind::tuple) {
+    const auto places = places_in(result);
+    views.clear();
+    for (std::size_t i = 0; i < result.type().parts.size(); ++i)
+      views.push_back({result.type().parts[i].type, places[i]});
+  }
+  std::vector<JitCache::ResultPart> parts;
+  std::vector<char> taken(arguments.size(), 0);
+  std::size_t outputs = 0;
+  for (const pytree::View& view : views) {
+    parts.push_back({view.type, outputs, pytree::leaves(view).size(), -1});
+    outputs += parts.back().outputs;
+    for (std::size_t i = 0; i < arguments.size() && view.type->move != nullptr; ++i) {
+      if (taken[i] || arguments[i].type != view.type || !pytree::same_signature(arguments[i], view)) continue;
+      parts.back().argument = static_cast<int>(i);
+      taken[i] = 1;
+      break;
+    }
+  }
+  return parts;
+}
 
 JitCache::Entry trace(const CallType& type, const void* function, const void* const* places, bool carry_check) {
   const Arguments arguments(*type.arguments, places);
@@ -148,20 +192,39 @@ JitCache::Entry trace(const CallType& type, const void* function, const void* co
   pytree::Any signature = type.copy(places);
   pytree::assign_leaves(*type.arguments, signature.get(), pytree::placeholders(leaves));
   pytree::assign_leaves(*type.result, result.get(), pytree::placeholders(outputs));
-  return {&type, std::move(program), std::move(signature), std::move(result), {}};
+  std::vector<std::size_t> first_inputs{0};
+  for (std::size_t i = 0; i < arguments.size(); ++i)
+    first_inputs.push_back(first_inputs.back() + pytree::leaves(arguments[i]).size());
+  auto parts = parts_of(result, arguments);
+  return {&type, std::move(program), std::move(signature), std::move(result), std::move(first_inputs), std::move(parts),
+          {}};
 }
 
-std::shared_ptr<const compile::Compiled> compiled(const Program& program, const JitOptions& options) {
+/// Per output the input at the same place of the argument that the output's part can replace, or -1.
+std::vector<int> homes_of(const JitCache::Entry& entry) {
+  std::vector<int> homes;
+  for (const auto& part : entry.parts) {
+    for (std::size_t k = 0; k < part.outputs; ++k) {
+      homes.push_back(
+          part.argument < 0 ? -1 : static_cast<int>(entry.first_inputs[static_cast<std::size_t>(part.argument)] + k));
+    }
+  }
+  return homes;
+}
+
+std::shared_ptr<const compile::Compiled> compiled(const JitCache::Entry& entry, const JitOptions& options) {
   const auto& disabled = options.disabled_passes;
   if (std::find(disabled.begin(), disabled.end(), "all") != disabled.end()) return nullptr;
-  return compile::compile(program, disabled);
+  return compile::compile(entry.program, disabled, homes_of(entry));
 }
 
-/// Whether an argument and `leaf`, a copy of its handle, are all that refers to the elements.
+/// Whether one handle is all that refers to the elements.
 bool is_sole_holder(const Array& leaf) noexcept {
   const ArrayNode* node = ArrayNode::peek(leaf);
-  return node != nullptr && node->writable && ArrayNode::holders(leaf) == 2 && node->buffer.use_count() == 1;
+  return node->writable && ArrayNode::holders(leaf) == 1 && node->buffer.use_count() == 1;
 }
+
+bool is_concrete(const Tree::LeafPlace& leaf) { return ArrayNode::of(*leaf.array).buffer != nullptr; }
 
 }  // namespace
 
@@ -170,68 +233,102 @@ JitCache::JitCache(JitOptions options) : state_(std::make_shared<State>(std::mov
 std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type, const void* function,
                                                            const void* const* places) const {
   const Arguments arguments(*type.arguments, places);
-  State::Found found;
-  {
-    const std::lock_guard lock(state_->mutex);
-    found = state_->find(type, arguments);
-  }
-  if (found.match) return found.match;
+  State::Found found = state_->find(type, arguments);
+  if (found.match) return std::move(found.match);
   std::vector<std::string> reasons;
   if (found.latest) {
-    reasons = differences(Arguments(found.latest->arguments), arguments);
+    reasons = differences(Arguments(*type.arguments, places_in(found.latest->arguments).data()), arguments);
     if (state_->options.on_retrace) state_->options.on_retrace(reasons);
   }
   Entry traced = trace(type, function, places, state_->options.carry_check);
   // A program with constants of an enclosing trace is good for one call only.
   if (traced.program.data().captured_tracers) return std::make_shared<const Entry>(std::move(traced));
-  traced.compiled = compiled(traced.program, state_->options);
+  traced.compiled = compiled(traced, state_->options);
   const auto entry = std::make_shared<const Entry>(std::move(traced));
   const std::lock_guard lock(state_->mutex);
   if (auto first = state_->find(type, arguments).match) return first;  // another thread was faster
-  state_->entries.push_back(entry);
+  state_->add(entry);
   state_->reasons = std::move(reasons);
   return entry;
 }
 
-std::vector<Array> JitCache::run(const Entry& entry, const void* const* places, const bool* moved) const {
+void JitCache::run(const Entry& entry, void* const* places, const bool* moved, void* result) const {
+  const Executor& executor = state_->options.executor;
   const Arguments arguments(*entry.type->arguments, places);
-  std::vector<Array> leaves;
-  std::vector<char> donated;  // for now: belongs to its argument alone
+  std::optional<compile::Run> compiled_run;
+  if (entry.compiled) {
+    auto& inputs = compiled_run.emplace(entry.compiled->plan).inputs();
+    for (std::size_t i = 0; i < arguments.size(); ++i) pytree::find_leaves(arguments[i], inputs);
+    if (!std::all_of(inputs.begin(), inputs.end(), is_concrete)) compiled_run.reset();
+  }
+  if (!compiled_run) {
+    std::vector<Array> leaves = arguments.leaves();
+    for (Array& leaf : leaves) leaf = settled(leaf);
+    pytree::assign_leaves(*entry.type->result, result, interpret(entry.program.data(), leaves, executor));
+    return;
+  }
+
+  compile::Run& run = *compiled_run;
+  const auto& inputs = run.inputs();
+  const auto uses = run.uses();
+  const auto leaves_of = [&](std::size_t argument) {
+    return std::span(inputs).subspan(entry.first_inputs[argument],
+                                     entry.first_inputs[argument + 1] - entry.first_inputs[argument]);
+  };
   for (std::size_t i = 0; i < arguments.size(); ++i) {
-    const auto before = static_cast<std::ptrdiff_t>(donated.size());
-    pytree::append_leaves(arguments[i], leaves, donated);
-    if (!moved[i]) std::fill(donated.begin() + before, donated.end(), 0);
+    if (!moved[i]) continue;
+    std::size_t input = entry.first_inputs[i];
+    for (const Tree::LeafPlace& leaf : leaves_of(i))
+      uses[input++].donated = leaf.unshared && is_sole_holder(*leaf.array);
   }
-  bool concrete = entry.compiled != nullptr;
-  for (std::size_t i = 0; i < leaves.size(); ++i) {
-    donated[i] = donated[i] && is_sole_holder(leaves[i]);
-    leaves[i] = settled(leaves[i]);
-    concrete = concrete && ArrayNode::of(leaves[i]).trace == nullptr;
+  // An argument that is given up whole becomes its part of the result: only what changes in it is replaced.
+  const auto becomes_part = [&](const ResultPart& part) {
+    if (part.argument < 0 || !moved[part.argument]) return false;
+    const auto leaves = leaves_of(static_cast<std::size_t>(part.argument));
+    return std::all_of(leaves.begin(), leaves.end(), [](const Tree::LeafPlace& leaf) { return leaf.unshared; });
+  };
+  for (const ResultPart& part : entry.parts) {
+    if (!becomes_part(part)) continue;
+    const std::size_t first = entry.first_inputs[static_cast<std::size_t>(part.argument)];
+    for (std::size_t k = 0; k < part.outputs; ++k) uses[first + k].kept = true;
   }
-  if (!concrete) return interpret(entry.program.data(), leaves, state_->options.executor);
-  return entry.compiled->plan.run(leaves, donated, state_->options.executor);
+  const std::span<Array> outputs = run.prepare(executor);
+  const pytree::Type& type = *entry.type->result;
+  std::optional<pytree::Places> part_places;
+  if (type.kind == pytree::Type::Kind::tuple) part_places.emplace(type, result);
+  const auto place_of = [&](const ResultPart& part) {
+    return part_places ? (*part_places)[static_cast<std::size_t>(&part - entry.parts.data())] : result;
+  };
+  for (const ResultPart& part : entry.parts) {
+    if (!becomes_part(part))
+      pytree::assign_leaves(*part.type, place_of(part), outputs.subspan(part.first_output, part.outputs));
+  }
+  run.execute(executor);  // from here on, nothing fails
+  for (const ResultPart& part : entry.parts) {
+    if (!becomes_part(part)) continue;
+    const auto argument = static_cast<std::size_t>(part.argument);
+    const auto leaves = leaves_of(argument);
+    for (std::size_t k = 0; k < part.outputs; ++k) {
+      Array& output = outputs[part.first_output + k];
+      if (output.defined()) const_cast<Array&>(*leaves[k].array) = std::move(output);
+    }
+    part.type->move(place_of(part), places[argument]);
+  }
 }
 
-std::size_t JitCache::size() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->entries.size();
+std::size_t JitCache::size() const { return state_->count.load(); }
+
+const JitCache::Entry& JitCache::newest() const {
+  const State::Link* link = state_->newest.load(std::memory_order_acquire);
+  if (link == nullptr) throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
+  return *link->entry;
 }
 
-Program JitCache::latest() const {
-  const std::lock_guard lock(state_->mutex);
-  if (state_->entries.empty())
-    throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
-  return state_->entries.back()->program;
-}
+Program JitCache::latest() const { return newest().program; }
 
 std::string JitCache::explain() const {
-  std::shared_ptr<const Entry> entry;
-  {
-    const std::lock_guard lock(state_->mutex);
-    if (!state_->entries.empty()) entry = state_->entries.back();
-  }
-  if (!entry) throw ValueError("jit", "The function has not been traced yet.", {.hint = "call it first"});
-  return entry->compiled ? compile::explain(*entry->compiled) : "interpreted op by op\n";
+  const Entry& entry = newest();
+  return entry.compiled ? compile::explain(*entry.compiled) : "interpreted op by op\n";
 }
 
 std::string JitCache::profile(const Entry& entry, const void* const* places) const {

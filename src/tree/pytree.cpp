@@ -8,24 +8,13 @@
 #include <linseed/core/error.hpp>
 
 #include "core/array_node.hpp"
+#include "tree/places.hpp"
 
 namespace linseed::pytree {
 
 namespace {
 
 using Kind = Type::Kind;
-
-/// The parts of a struct or tuple, in place.
-class Places {
- public:
-  Places(const Type& type, const void* value) : places_(type.parts.size()) {
-    type.places(const_cast<void*>(value), places_.data());
-  }
-  [[nodiscard]] void* operator[](std::size_t index) const noexcept { return places_[index]; }
-
- private:
-  std::vector<void*> places_;
-};
 
 Elements elements_of(const Type& type, const void* value) { return type.elements(const_cast<void*>(value)); }
 
@@ -40,35 +29,25 @@ std::string part_key(const Type& type, std::size_t index) {
   return type.parts[index].name.empty() ? std::to_string(index) : std::string(type.parts[index].name);
 }
 
-/// `unshared`, unless null, is told of each leaf whether it belongs to `value` alone.
-void collect_leaves(const Type& type, const void* value, std::vector<Array>& result, std::vector<char>* unshared) {
+void find_leaves(const Type& type, const void* value, std::vector<Tree::LeafPlace>& result) {
   switch (type.kind) {
     case Kind::constant: return;
-    case Kind::array:
-      result.push_back(*static_cast<const Array*>(value));
-      if (unshared != nullptr) unshared->push_back(1);
-      return;
-    case Kind::tree: {
-      const Tree& tree = *static_cast<const Tree*>(value);
-      unshared != nullptr ? tree.collect_leaves(result, *unshared) : tree.collect_leaves(result);
-      return;
-    }
+    case Kind::array: result.push_back({static_cast<const Array*>(value), true}); return;
+    case Kind::tree: static_cast<const Tree*>(value)->find_leaves(result); return;
     case Kind::record:
     case Kind::tuple: {
       const Places places(type, value);
-      for (std::size_t i = 0; i < type.parts.size(); ++i)
-        collect_leaves(*type.parts[i].type, places[i], result, unshared);
+      for (std::size_t i = 0; i < type.parts.size(); ++i) find_leaves(*type.parts[i].type, places[i], result);
       return;
     }
     case Kind::sequence:
     case Kind::optional: {
       const auto [first, count] = elements_of(type, value);
-      for (std::size_t i = 0; i < count; ++i)
-        collect_leaves(*type.element, first + i * type.element->size, result, unshared);
+      for (std::size_t i = 0; i < count; ++i) find_leaves(*type.element, first + i * type.element->size, result);
       return;
     }
     case Kind::map:
-      for (const Entry& entry : entries_of(type, value)) collect_leaves(*type.element, entry.value, result, unshared);
+      for (const Entry& entry : entries_of(type, value)) find_leaves(*type.element, entry.value, result);
       return;
   }
 }
@@ -176,14 +155,6 @@ bool same_abstract(const Array& a, const Array& b) noexcept {
   return a.dtype() == b.dtype() && a.shape() == b.shape();
 }
 
-bool same_abstract(const Tree& a, const Tree& b) noexcept {
-  if (a.is_leaf() || b.is_leaf()) return a.is_leaf() && b.is_leaf() && same_abstract(a.array(), b.array());
-  if (&a.entries() == &b.entries()) return true;
-  return std::equal(
-      a.entries().begin(), a.entries().end(), b.entries().begin(), b.entries().end(),
-      [](const auto& x, const auto& y) { return x.first == y.first && same_abstract(x.second, y.second); });
-}
-
 bool same_keys(const std::vector<Entry>& a, const std::vector<Entry>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const Entry& x, const Entry& y) { return x.key == y.key; });
@@ -193,7 +164,7 @@ bool same_signature(const Type& type, const void* a, const void* b) {
   switch (type.kind) {
     case Kind::constant: return type.equal(a, b);
     case Kind::array: return same_abstract(*static_cast<const Array*>(a), *static_cast<const Array*>(b));
-    case Kind::tree: return same_abstract(*static_cast<const Tree*>(a), *static_cast<const Tree*>(b));
+    case Kind::tree: return static_cast<const Tree*>(a)->same_signature(*static_cast<const Tree*>(b));
     case Kind::record:
     case Kind::tuple: {
       const Places left(type, a), right(type, b);
@@ -305,18 +276,15 @@ class Comparison {
 }  // namespace
 
 std::vector<Array> leaves(View value) {
+  std::vector<Tree::LeafPlace> places;
+  find_leaves(value, places);
   std::vector<Array> result;
-  append_leaves(value, result);
+  result.reserve(places.size());
+  for (const Tree::LeafPlace& place : places) result.push_back(*place.array);
   return result;
 }
 
-void append_leaves(View value, std::vector<Array>& result) {
-  collect_leaves(*value.type, value.value, result, nullptr);
-}
-
-void append_leaves(View value, std::vector<Array>& result, std::vector<char>& unshared) {
-  collect_leaves(*value.type, value.value, result, &unshared);
-}
+void find_leaves(View value, std::vector<Tree::LeafPlace>& result) { find_leaves(*value.type, value.value, result); }
 
 std::vector<std::string> paths(View value, const std::string& root) {
   std::vector<std::string> result;

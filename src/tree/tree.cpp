@@ -1,7 +1,8 @@
 #include <linseed/tree/tree.hpp>
 
 #include <algorithm>
-#include <functional>
+#include <atomic>
+#include <cstdint>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -61,6 +62,15 @@ void throw_leaf_count(std::size_t got, std::size_t expected) {
 
 }  // namespace detail
 
+/// A dictionary. What it holds never changes, but for a compiled function that was given it for good: that may put
+/// Arrays of the same shapes and dtypes in the place of others.
+struct Tree::Node {
+  explicit Node(Dict dict) : entries(std::move(dict)) {}
+
+  Dict entries;
+  mutable std::atomic<std::uint64_t> signature{0};  // equal and not 0: known to have the same signature
+};
+
 Tree::Tree() = default;
 Tree::Tree(const Tree& other) noexcept = default;
 Tree& Tree::operator=(const Tree& other) noexcept = default;
@@ -73,15 +83,15 @@ Tree::Tree(Array leaf) : leaf_(std::move(leaf)) {
 
 Tree::Tree(std::initializer_list<std::pair<const std::string, Tree>> entries) : Tree(Dict(entries)) {}
 
-Tree::Tree(Dict entries) : entries_(entries.empty() ? nullptr : std::make_shared<const Dict>(std::move(entries))) {}
+Tree::Tree(Dict entries) : node_(entries.empty() ? nullptr : std::make_shared<Node>(std::move(entries))) {}
 
-std::size_t Tree::size() const noexcept { return entries_ ? entries_->size() : 0; }
+std::size_t Tree::size() const noexcept { return node_ ? node_->entries.size() : 0; }
 
 const Tree::Dict& Tree::entries() const& {
   if (is_leaf()) {
     throw StructureError("Tree", "A leaf has no entries.", {.got = describe_node(*this), .expected = "a dictionary"});
   }
-  return entries_ ? *entries_ : no_entries();
+  return node_ ? node_->entries : no_entries();
 }
 
 std::vector<std::string> Tree::keys() const {
@@ -101,9 +111,9 @@ const Tree* Tree::find(std::string_view path) const noexcept {
   const Tree* node = this;
   while (!path.empty()) {
     const auto [key, rest] = split_path(path);
-    if (node->is_leaf() || !node->entries_) return nullptr;
-    const auto found = node->entries_->find(key);
-    if (found == node->entries_->end()) return nullptr;
+    if (!node->node_) return nullptr;
+    const auto found = node->node_->entries.find(key);
+    if (found == node->node_->entries.end()) return nullptr;
     node = &found->second;
     path = rest;
   }
@@ -185,36 +195,20 @@ Tree Tree::merge(const Tree& other) const {
 }
 
 std::vector<Array> Tree::leaves() const {
+  std::vector<LeafPlace> places;
+  find_leaves(places);
   std::vector<Array> result;
-  collect_leaves(result);
+  for (const LeafPlace& place : places) result.push_back(*place.array);
   return result;
 }
 
-void Tree::collect_leaves(std::vector<Array>& result) const {
+void Tree::find_leaves(bool unshared, std::vector<LeafPlace>& result) const {
   if (is_leaf()) {
-    result.push_back(leaf_);
-    return;
+    result.push_back({&leaf_, unshared});
+  } else if (node_) {
+    const bool here = unshared && node_.use_count() == 1;
+    for (const auto& [key, child] : node_->entries) child.find_leaves(here, result);
   }
-  for (const auto& [key, child] : entries()) child.collect_leaves(result);
-}
-
-namespace {
-
-void collect(const Tree& tree, bool unshared, std::vector<Array>& leaves, std::vector<char>& flags,
-             const std::function<bool(const Tree&)>& owns) {
-  if (tree.is_leaf()) {
-    leaves.push_back(tree.array());
-    flags.push_back(unshared);
-    return;
-  }
-  const bool here = unshared && owns(tree);
-  for (const auto& [key, child] : tree.entries()) collect(child, here, leaves, flags, owns);
-}
-
-}  // namespace
-
-void Tree::collect_leaves(std::vector<Array>& result, std::vector<char>& unshared) const {
-  collect(*this, true, result, unshared, [](const Tree& tree) { return tree.entries_.use_count() <= 1; });
 }
 
 std::vector<std::string> Tree::paths() const {
@@ -248,11 +242,33 @@ Tree Tree::with_leaves(std::span<const Array> leaves, std::size_t& next) const {
 
 bool Tree::same_structure(const Tree& other) const noexcept {
   if (is_leaf() || other.is_leaf()) return is_leaf() && other.is_leaf();
-  if (entries_ == other.entries_) return true;
+  if (node_ == other.node_) return true;
   if (size() != other.size()) return false;
-  return std::equal(entries_->begin(), entries_->end(), other.entries_->begin(), [](const auto& a, const auto& b) {
-    return a.first == b.first && a.second.same_structure(b.second);
-  });
+  return std::equal(
+      node_->entries.begin(), node_->entries.end(), other.node_->entries.begin(),
+      [](const auto& a, const auto& b) { return a.first == b.first && a.second.same_structure(b.second); });
+}
+
+bool Tree::same_signature(const Tree& other) const noexcept {
+  if (is_leaf() || other.is_leaf()) {
+    return is_leaf() && other.is_leaf() && leaf_.dtype() == other.leaf_.dtype() && leaf_.shape() == other.leaf_.shape();
+  }
+  if (node_ == other.node_) return true;
+  if (size() != other.size()) return false;
+  const std::uint64_t mine = node_->signature.load(std::memory_order_relaxed);
+  const std::uint64_t theirs = other.node_->signature.load(std::memory_order_relaxed);
+  if (mine == theirs && mine != 0) return true;
+  const bool same =
+      std::equal(node_->entries.begin(), node_->entries.end(), other.node_->entries.begin(),
+                 [](const auto& a, const auto& b) { return a.first == b.first && a.second.same_signature(b.second); });
+  if (same) {
+    static std::atomic<std::uint64_t> last{0};
+    const std::uint64_t known = mine == 0 || theirs == 0 ? std::max(mine, theirs) : std::min(mine, theirs);
+    const std::uint64_t common = known != 0 ? known : ++last;
+    node_->signature.store(common, std::memory_order_relaxed);
+    other.node_->signature.store(common, std::memory_order_relaxed);
+  }
+  return same;
 }
 
 bool identical(const Tree& a, const Tree& b) { return !tree::difference(a, b).has_value(); }

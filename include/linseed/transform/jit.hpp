@@ -74,12 +74,20 @@ inline constexpr CallType call_type = {
 /// What `jit` remembers of a function: a program per signature. A handle; copies share the memory.
 class JitCache {
  public:
+  /// The result, or a part of it when it is a tuple.
+  struct ResultPart {
+    const pytree::Type* type;
+    std::size_t first_output, outputs;  ///< its leaves among those of the result
+    int argument;                       ///< with the same structure, shapes and dtypes, or -1
+  };
   /// A trace. Its Arrays are placeholders.
   struct Entry {
     const CallType* type;
     Program program;
     pytree::Any arguments;
     pytree::Any result;
+    std::vector<std::size_t> first_inputs;  ///< per argument: where its leaves begin among those of all
+    std::vector<ResultPart> parts;
     std::shared_ptr<const compile::Compiled> compiled;  ///< null for programs that are interpreted
   };
 
@@ -88,9 +96,9 @@ class JitCache {
   /// The entry for arguments like these; traces `function` when there is none.
   [[nodiscard]] std::shared_ptr<const Entry> entry_for(const CallType& type, const void* function,
                                                        const void* const* arguments) const;
-  /// Runs an entry. Gives the Arrays of the result. `moved[i]`: argument i is given up, so that what it alone holds may
-  /// be overwritten.
-  [[nodiscard]] std::vector<Array> run(const Entry& entry, const void* const* arguments, const bool* moved) const;
+  /// Runs an entry and puts the Arrays of the result into `result`, a copy of the entry's. `moved[i]`: argument i is
+  /// given up when this succeeds, so that what it alone holds may be overwritten, and it may become part of the result.
+  void run(const Entry& entry, void* const* arguments, const bool* moved, void* result) const;
 
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] Program latest() const;
@@ -100,6 +108,9 @@ class JitCache {
 
  private:
   struct State;
+  /// Throws ValueError when there is none.
+  [[nodiscard]] const Entry& newest() const;
+
   std::shared_ptr<State> state_;
 };
 
@@ -120,11 +131,11 @@ class Jitted {
   template <class... Args>
   auto operator()(Args&&... args) const {
     const auto& type = call_type<std::remove_cvref_t<Args>...>();
-    const void* const addresses[] = {std::addressof(args)..., nullptr};
+    void* const addresses[] = {const_cast<void*>(static_cast<const void*>(std::addressof(args)))..., nullptr};
     const auto entry = cache_.entry_for(type, f_.get(), addresses);
     auto result = entry->result.template as<const Result<std::remove_cvref_t<Args>...>>();
     const bool moved[] = {is_moved<Args>..., false};
-    pytree::assign_leaves(*type.result, &result, cache_.run(*entry, addresses, moved));
+    cache_.run(*entry, addresses, moved, &result);
     (consume<Args>(args), ...);
     return result;
   }

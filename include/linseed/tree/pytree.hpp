@@ -56,9 +56,8 @@ class Any {
 // The walks. The templates below are their typed faces.
 
 [[nodiscard]] std::vector<Array> leaves(View value);
-void append_leaves(View value, std::vector<Array>& result);
-/// The same, telling of each leaf whether it belongs to `value` alone: no Tree on the way to it is shared.
-void append_leaves(View value, std::vector<Array>& result, std::vector<char>& unshared);
+/// Appends the places of the leaves to `result`, in order. They are good as long as `value` is there.
+void find_leaves(View value, std::vector<Tree::LeafPlace>& result);
 [[nodiscard]] std::vector<std::string> paths(View value, const std::string& root);
 /// The Arrays of any pytree as a Tree, with "0", "1", ... for the elements of tuples and sequences, as Flax's
 /// to_state_dict has them; a lone Array is a leaf.

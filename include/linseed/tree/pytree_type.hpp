@@ -136,6 +136,7 @@ struct Type {
   Elements (*elements)(void* value) = nullptr;                  ///< sequence, optional
   void (*entries)(void* value, std::vector<Entry>&) = nullptr;  ///< map
   bool (*equal)(const void* a, const void* b) = nullptr;        ///< constant
+  void (*move)(void* to, void* from) noexcept = nullptr;        ///< Array, Tree, struct: if assignment cannot fail
 };
 
 namespace detail {
@@ -185,12 +186,21 @@ void places(void* value, void** result) {
 }
 
 template <class T>
+inline constexpr auto move_of = [] {
+  void (*move)(void*, void*) noexcept = nullptr;
+  if constexpr (std::is_nothrow_move_assignable_v<T>) {
+    move = [](void* to, void* from) noexcept { *static_cast<T*>(to) = std::move(*static_cast<T*>(from)); };
+  }
+  return move;
+}();
+
+template <class T>
 consteval Type describe() {
   using Kind = Type::Kind;
   if constexpr (std::is_same_v<T, Array>) {
-    return {.kind = Kind::array, .size = sizeof(T)};
+    return {.kind = Kind::array, .size = sizeof(T), .move = move_of<T>};
   } else if constexpr (std::is_same_v<T, Tree>) {
-    return {.kind = Kind::tree, .size = sizeof(T)};
+    return {.kind = Kind::tree, .size = sizeof(T), .move = move_of<T>};
   } else if constexpr (is_tuple<T>) {  // with or without Arrays: also the arguments of a call
     return {.kind = Kind::tuple, .size = sizeof(T), .parts = part_table<T>, .places = places<T>};
   } else if constexpr (!is_dynamic<T>) {
@@ -226,7 +236,8 @@ consteval Type describe() {
             .size = sizeof(T),
             .name = reflect::type_name<T>(),
             .parts = part_table<T>,
-            .places = places<T>};
+            .places = places<T>,
+            .move = move_of<T>};
   }
 }
 

@@ -83,17 +83,26 @@ class Tree {
   [[nodiscard]] Tree with_leaves(std::span<const Array> leaves) const;
   /// The same, taking leaves from position `next` on and leaving it behind the last one taken.
   [[nodiscard]] Tree with_leaves(std::span<const Array> leaves, std::size_t& next) const;
-  /// Appends the leaves to `result`.
-  void collect_leaves(std::vector<Array>& result) const;
-  /// The same, telling of each leaf whether it belongs to this tree alone: no dictionary on the way to it is shared.
-  void collect_leaves(std::vector<Array>& result, std::vector<char>& unshared) const;
+  /// Where a leaf is.
+  struct LeafPlace {
+    const Array* array;
+    bool unshared;  ///< it belongs to what was searched alone: no dictionary on the way to it is shared
+  };
+  /// Appends the places of the leaves to `result`, in order. They are good as long as the tree is there.
+  void find_leaves(std::vector<LeafPlace>& result) const { find_leaves(true, result); }
 
   /// True when both have the same keys on every level (Arrays may differ).
   [[nodiscard]] bool same_structure(const Tree& other) const noexcept;
+  /// True when, besides, the Arrays have the same shapes and dtypes. Trees that were found alike remember it.
+  [[nodiscard]] bool same_signature(const Tree& other) const noexcept;
 
  private:
+  struct Node;
+
+  void find_leaves(bool unshared, std::vector<LeafPlace>& result) const;
+
   Array leaf_;
-  std::shared_ptr<const Dict> entries_;  // null for a leaf and for the empty dictionary
+  std::shared_ptr<Node> node_;  // null for a leaf and for the empty dictionary
 };
 
 namespace tree {

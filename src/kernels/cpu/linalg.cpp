@@ -82,60 +82,82 @@ class Grid {
   std::int64_t rows_, columns_, height_ = 256;
 };
 
+/// A contraction as products of matrices, one per batch, each operand a stack of matrices.
+struct Products {
+  std::int64_t batches, rows, columns, depth;
+  bool left_contracted_first, right_contracted_first;
+
+  [[nodiscard]] MatrixStrides left() const noexcept {
+    return left_contracted_first ? MatrixStrides{1, rows} : MatrixStrides{depth, 1};
+  }
+  [[nodiscard]] MatrixStrides right() const noexcept {
+    return right_contracted_first ? MatrixStrides{1, columns} : MatrixStrides{depth, 1};
+  }
+};
+
+std::optional<Products> products_of(const Attributes& attributes, const Shape& left_shape,
+                                    const Shape& right_shape) noexcept {
+  const auto& dot = std::get<attr::Dot>(attributes);
+  const Matrices left = matrices_of(left_shape, dot.lhs_batch, dot.lhs_contract);
+  const Matrices right = matrices_of(right_shape, dot.rhs_batch, dot.rhs_contract);
+  Products products{1, left.free, right.free, 1, left.contracted_first, right.contracted_first};
+  for (const int axis : dot.lhs_batch) products.batches *= left_shape[static_cast<std::size_t>(axis)];
+  for (const int axis : dot.lhs_contract) products.depth *= left_shape[static_cast<std::size_t>(axis)];
+  const bool empty = products.batches * products.rows * products.columns * products.depth == 0;
+  return left.possible && right.possible && !empty ? std::optional(products) : std::nullopt;
+}
+
 }  // namespace
+
+std::optional<SmallGemm> small_gemm(const Attributes& attributes, const Shape& left, const Shape& right) {
+  const auto products = products_of(attributes, left, right);
+  if (!products || products->batches != 1 || !SmallGemm::fits(products->rows, products->columns, products->depth))
+    return std::nullopt;
+  return SmallGemm(products->rows, products->columns, products->depth, products->left(), products->right());
+}
 
 void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                  const Executor& executor) noexcept {
-  const auto& dot = std::get<attr::Dot>(attributes);
-  const Matrices left = matrices_of(inputs[0].shape, dot.lhs_batch, dot.lhs_contract);
-  const Matrices right = matrices_of(inputs[1].shape, dot.rhs_batch, dot.rhs_contract);
-  std::int64_t batches = 1;
-  std::int64_t depth = 1;
-  for (const int axis : dot.lhs_batch) batches *= inputs[0].shape[static_cast<std::size_t>(axis)];
-  for (const int axis : dot.lhs_contract) depth *= inputs[0].shape[static_cast<std::size_t>(axis)];
-  if (!is_floating(output.dtype) || !left.possible || !right.possible || output.shape.elements() == 0 || depth == 0) {
-    return reference::dot_general(attributes, inputs, output, executor);
-  }
-  const std::int64_t rows = left.free;
-  const std::int64_t columns = right.free;
-  const Grid grid(rows, columns);
+  const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape);
+  if (!is_floating(output.dtype) || !products) return reference::dot_general(attributes, inputs, output, executor);
+  const Products p = *products;
+  const MatrixStrides left = p.left(), right = p.right();
+  const Grid grid(p.rows, p.columns);
   linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
-    if (rows * columns * depth > large_product) {
+    const T* const a = inputs[0].as<T>();
+    const T* const b = inputs[1].as<T>();
+    T* const result = output.as<T>();
+    const std::int64_t size = p.rows * p.columns * p.depth;
+    if (size > large_product) {
+      const auto leading = [](MatrixStrides factor) { return static_cast<int>(std::max(factor.row, factor.depth)); };
       const std::lock_guard turn(blas_turn());
-      for (std::int64_t batch = 0; batch < batches; ++batch) {
-        cxxblas::gemm<int>(
-            cxxblas::RowMajor, left.contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
-            right.contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(rows),
-            static_cast<int>(columns), static_cast<int>(depth), T{1}, inputs[0].as<T>() + batch * rows * depth,
-            static_cast<int>(left.contracted_first ? rows : depth), inputs[1].as<T>() + batch * columns * depth,
-            static_cast<int>(right.contracted_first ? columns : depth), T{0}, output.as<T>() + batch * rows * columns,
-            static_cast<int>(columns));
+      for (std::int64_t batch = 0; batch < p.batches; ++batch) {
+        cxxblas::gemm<int>(cxxblas::RowMajor, p.left_contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
+                           p.right_contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(p.rows),
+                           static_cast<int>(p.columns), static_cast<int>(p.depth), T{1}, a + batch * p.rows * p.depth,
+                           leading(left), b + batch * p.columns * p.depth, leading(right), T{0},
+                           result + batch * p.rows * p.columns, static_cast<int>(p.columns));
       }
       return;
     }
-    if (batches == 1 && rows * columns * depth >= packing_pays && std::min(rows, columns) >= packing_uses) {
-      const MatrixStrides left_strides{left.contracted_first ? 1 : depth, left.contracted_first ? rows : 1};
-      const MatrixStrides right_strides{right.contracted_first ? 1 : depth, right.contracted_first ? columns : 1};
-      if (dense_gemm(rows, columns, depth, inputs[0].as<T>(), left_strides, inputs[1].as<T>(), right_strides,
-                     output.as<T>(), executor))
-        return;
+    if (p.batches == 1 && size >= packing_pays && std::min(p.rows, p.columns) >= packing_uses) {
+      if (dense_gemm(p.rows, p.columns, p.depth, a, left, b, right, result, executor)) return;
     }
-    executor.parallel_for(batches * grid.tasks(), [&](std::int64_t task) {
+    executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
       const std::int64_t batch = task / grid.tasks();
       const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
       Lattice row_places, depth_places;
       row_places.extent[3] = row_count;
-      row_places.stride[0][3] = left.contracted_first ? 1 : depth;
-      row_places.stride[1][3] = columns;
-      row_places.first[0] = row * row_places.stride[0][3];
-      row_places.first[1] = row * columns;
-      depth_places.extent[3] = depth;
-      depth_places.stride[0][3] = left.contracted_first ? rows : 1;
-      depth_places.stride[1][3] = right.contracted_first ? columns : 1;
-      const std::int64_t column_stride = right.contracted_first ? 1 : depth;
-      offset_gemm(inputs[0].as<T>() + batch * rows * depth, row_places, depth_places,
-                  inputs[1].as<T>() + batch * columns * depth + column * column_stride, {column_count, column_stride},
-                  output.as<T>() + batch * rows * columns + column, /*accumulate=*/false);
+      row_places.stride[0][3] = left.row;
+      row_places.stride[1][3] = p.columns;
+      row_places.first[0] = row * left.row;
+      row_places.first[1] = row * p.columns;
+      depth_places.extent[3] = p.depth;
+      depth_places.stride[0][3] = left.depth;
+      depth_places.stride[1][3] = right.depth;
+      offset_gemm(a + batch * p.rows * p.depth, row_places, depth_places,
+                  b + batch * p.columns * p.depth + column * right.row, {column_count, right.row},
+                  result + batch * p.rows * p.columns + column, /*accumulate=*/false);
     });
   });
 }

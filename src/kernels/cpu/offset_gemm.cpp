@@ -260,6 +260,40 @@ VectorSet best_vector_set() noexcept {
   return VectorSet::portable;
 }
 
+namespace {
+
+/// Places of the elements of a product.
+struct Elements {
+  const std::int64_t *left_rows, *result_rows;
+  std::int64_t rows;
+  const std::int64_t *left_depths, *right_depths;
+  std::int64_t depth;  // at most depth_block
+};
+
+template <class T>
+void multiply(const T* left, const T* right, Columns columns, T* result, const Elements& at, bool accumulate,
+              const PanelKernels<T>& kernels) noexcept {
+  alignas(64) T packed[depth_block * max_panel_bytes / sizeof(T)];
+  for (std::int64_t n = 0; n < columns.count;) {
+    const PanelKernel<T>& kernel = columns.count - n > kernels.narrow.width ? kernels.wide : kernels.narrow;
+    const std::int64_t column_count = std::min(kernel.width, columns.count - n);
+    kernel.pack(right + n * columns.stride, at.right_depths, at.depth, {column_count, columns.stride}, packed);
+    kernel.multiply({.left = left,
+                     .rows = at.left_rows,
+                     .result_rows = at.result_rows,
+                     .row_count = at.rows,
+                     .depths = at.left_depths,
+                     .depth = at.depth,
+                     .right = packed,
+                     .result = result + n,
+                     .columns = column_count,
+                     .accumulate = accumulate});
+    n += column_count;
+  }
+}
+
+}  // namespace
+
 template <class T>
 void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const T* right, Columns columns, T* result,
                  bool accumulate, VectorSet set) noexcept {
@@ -267,7 +301,6 @@ void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const
   const std::int64_t row_total = rows.points();
   const std::int64_t depth_total = depth.points();
   std::int64_t left_rows[row_block], result_rows[row_block], left_depths[depth_block], right_depths[depth_block];
-  alignas(64) T packed[depth_block * max_panel_bytes / sizeof(T)];
 
   for (std::int64_t row = 0; row < row_total; row += row_block) {
     const std::int64_t row_count = std::min(row_block, row_total - row);
@@ -276,22 +309,9 @@ void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const
     do {  // once even for an empty depth, whose sums are zero
       const std::int64_t depth_count = std::min(depth_block, depth_total - k);
       depth.places(k, depth_count, left_depths, right_depths);
-      for (std::int64_t n = 0; n < columns.count;) {
-        const PanelKernel<T>& kernel = columns.count - n > kernels.narrow.width ? kernels.wide : kernels.narrow;
-        const std::int64_t column_count = std::min(kernel.width, columns.count - n);
-        kernel.pack(right + n * columns.stride, right_depths, depth_count, {column_count, columns.stride}, packed);
-        kernel.multiply({.left = left,
-                         .rows = left_rows,
-                         .result_rows = result_rows,
-                         .row_count = row_count,
-                         .depths = left_depths,
-                         .depth = depth_count,
-                         .right = packed,
-                         .result = result + n,
-                         .columns = column_count,
-                         .accumulate = accumulate || k > 0});
-        n += column_count;
-      }
+      multiply<T>(left, right, columns, result,
+                  {left_rows, result_rows, row_count, left_depths, right_depths, depth_count}, accumulate || k > 0,
+                  kernels);
       k += depth_block;
     } while (k < depth_total);
   }
@@ -301,6 +321,32 @@ template void offset_gemm(const float*, const Lattice&, const Lattice&, const fl
                           VectorSet) noexcept;
 template void offset_gemm(const double*, const Lattice&, const Lattice&, const double*, Columns, double*, bool,
                           VectorSet) noexcept;
+
+bool SmallGemm::fits(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept {
+  return rows > 0 && columns > 0 && depth > 0 && rows <= row_block && depth <= depth_block && columns <= most &&
+         rows * columns * depth <= most;
+}
+
+SmallGemm::SmallGemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, MatrixStrides left,
+                     MatrixStrides right)
+    : columns_{columns, right.row} {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    left_rows_.push_back(row * left.row);
+    result_rows_.push_back(row * columns);
+  }
+  for (std::int64_t k = 0; k < depth; ++k) {
+    left_depths_.push_back(k * left.depth);
+    right_depths_.push_back(k * right.depth);
+  }
+}
+
+void SmallGemm::operator()(const float* left, const float* right, float* result) const noexcept {
+  static const PanelKernels<float> kernels = panels_of<float>(best_vector_set());
+  multiply(left, right, columns_, result,
+           {left_rows_.data(), result_rows_.data(), static_cast<std::int64_t>(left_rows_.size()), left_depths_.data(),
+            right_depths_.data(), static_cast<std::int64_t>(left_depths_.size())},
+           false, kernels);
+}
 
 // ---- products of matrices ----
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <linseed/core/executor.hpp>
 
@@ -51,5 +52,20 @@ struct MatrixStrides {
 template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
                 const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept;
+
+/// The same product of small float32 matrices, over and over: where elements lie is found once. Its bits are those of
+/// offset_gemm.
+class SmallGemm {
+ public:
+  static constexpr std::int64_t most = 4096;  ///< multiply-adds for which it is meant
+  static bool fits(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept;
+
+  SmallGemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, MatrixStrides left, MatrixStrides right);
+  void operator()(const float* left, const float* right, float* result) const noexcept;
+
+ private:
+  std::vector<std::int64_t> left_rows_, result_rows_, left_depths_, right_depths_;
+  Columns columns_;
+};
 
 }  // namespace linseed::kernels::cpu

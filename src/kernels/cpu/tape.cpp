@@ -1,9 +1,11 @@
 #include "kernels/tape.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <iterator>
 #include <limits>
 
+#include "kernels/call.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/scalar_functions.hpp"
 
@@ -11,35 +13,53 @@ namespace linseed::kernels {
 
 namespace {
 
-using Loop = void (*)(float* result, const float* a, const float* b, const float* c, std::int64_t count) noexcept;
-
 namespace portable {
 #include "kernels/cpu/tape_loops.inc"
-}
+namespace of_one_vector {
+#define LINSEED_ELEMENTS 16
+#include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ELEMENTS
+}  // namespace of_one_vector
+}  // namespace portable
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 #include "kernels/cpu/tape_loops.inc"
-}
+namespace of_one_vector {
+#define LINSEED_ELEMENTS 16
+#include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ELEMENTS
+}  // namespace of_one_vector
+}  // namespace avx2
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
 #include "kernels/cpu/tape_loops.inc"
-}
+namespace of_one_vector {
+#define LINSEED_ELEMENTS 16
+#include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ELEMENTS
+}  // namespace of_one_vector
+}  // namespace avx512
 #pragma GCC pop_options
 #else
 namespace avx2 = portable;
 namespace avx512 = portable;
 #endif
 
-const Loop* best_loops() noexcept {
+struct Loops {
+  const Loop* any;         // number of elements
+  const Loop* one_vector;  // 16 elements
+};
+
+Loops best_loops() noexcept {
   switch (cpu::best_vector_set()) {
-    case cpu::VectorSet::avx512: return avx512::loops;
-    case cpu::VectorSet::avx2: return avx2::loops;
-    default: return portable::loops;
+    case cpu::VectorSet::avx512: return {avx512::loops, avx512::of_one_vector::loops};
+    case cpu::VectorSet::avx2: return {avx2::loops, avx2::of_one_vector::loops};
+    default: return {portable::loops, portable::of_one_vector::loops};
   }
 }
 
@@ -128,6 +148,25 @@ class Places {
 };
 
 }  // namespace
+
+Loop loop_at(LoopIndex index, std::int64_t count) noexcept {
+  constexpr std::int64_t one_vector = 16;
+  return (count == one_vector ? best_loops().one_vector : best_loops().any)[index];
+}
+
+bool works_on_vectors(LoopIndex index) noexcept {
+  constexpr MicroOp one_by_one[] = {MicroOp::Expm1, MicroOp::Sin, MicroOp::Cos,
+                                    MicroOp::Erfc,  MicroOp::Pow, MicroOp::Mod};
+  return std::none_of(std::begin(one_by_one), std::end(one_by_one), [&](MicroOp op) { return loop_of(op) == index; });
+}
+
+LoopIndex without_accumulation(LoopIndex index) noexcept {
+  if (index == loop_of(MicroOp::Accumulate)) return loop_of(MicroOp::Copy);
+  if (index < singles) return index;
+  const std::size_t pair = index - singles;
+  const bool accumulates = seconds[pair % std::size(seconds)] == MicroOp::Accumulate;
+  return accumulates ? loop_of(firsts[pair / std::size(seconds)]) : index;
+}
 
 std::optional<LoopIndex> pair_of(MicroOp first, MicroOp second, std::size_t place) noexcept {
   const auto* const f = std::find(std::begin(firsts), std::end(firsts), first);
@@ -229,7 +268,7 @@ void run_range(const Tape& tape, const Loop* loops, std::span<void* const> array
 }  // namespace
 
 void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept {
-  run_range(tape, best_loops(), arrays, 0, elements, sums);
+  run_range(tape, best_loops().any, arrays, 0, elements, sums);
 }
 
 void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept {
@@ -244,8 +283,32 @@ void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t 
   }
 }
 
+void repeat(const Call& call) noexcept {
+  repeat(static_cast<const float*>(call.operands[0]), call.period, call.count, static_cast<float*>(call.result));
+}
+
+void spread(const Call& call) noexcept {
+  spread(static_cast<const float*>(call.operands[0]), call.period, 0, call.count, static_cast<float*>(call.result));
+}
+
+void fold(const Call& call) noexcept {
+  const auto* const lanes = static_cast<const float*>(call.operands[0]);
+  auto* const result = static_cast<float*>(call.result);
+  for (std::int64_t j = 0; j < call.period; ++j) {
+    double total = 0.0;
+    for (std::int64_t i = j; i < call.count; i += call.period) total += static_cast<double>(lanes[i]);
+    result[j] = static_cast<float>(total);
+  }
+}
+
+void multiply(const Call& call) noexcept {
+  (*static_cast<const cpu::SmallGemm*>(call.details))(static_cast<const float*>(call.operands[0]),
+                                                      static_cast<const float*>(call.operands[1]),
+                                                      static_cast<float*>(call.result));
+}
+
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
-  const Loop* const loops = best_loops();
+  const Loop* const loops = best_loops().any;
   const std::int64_t tasks = tape.tasks(), columns = tape.columns();
   auto* const sums = reinterpret_cast<double*>(workspace);
   executor.parallel_for(tasks, [&](std::int64_t task) {

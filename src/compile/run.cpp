@@ -1,0 +1,168 @@
+#include "compile/run.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <new>
+#include <utility>
+
+#include "compile/pack.hpp"
+#include "compile/phase.hpp"
+#include "compile/plan.hpp"
+#include "core/array_node.hpp"
+
+namespace linseed::compile {
+
+using detail::ArrayNode;
+
+Memory::~Memory() { std::free(bytes_); }
+
+void Memory::require(std::size_t size) {
+  if (size <= size_) return;
+  std::free(std::exchange(bytes_, nullptr));
+  size_ = 0;
+  bytes_ = static_cast<std::byte*>(std::aligned_alloc(alignment, aligned(size)));
+  if (bytes_ == nullptr) throw std::bad_alloc();
+  size_ = size;
+}
+
+Workplaces::~Workplaces() { delete kept_.load(); }
+void Workplaces::keep(std::unique_ptr<Workplace> workplace) noexcept { delete kept_.exchange(workplace.release()); }
+
+namespace {
+
+std::unique_ptr<Workplace> make_workplace(const Plan& plan) {
+  const auto& nodes = plan.program().nodes;
+  auto place = std::make_unique<Workplace>();
+  place->arena.require(plan.arena_bytes());
+  place->values.resize(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const Location location = plan.location(static_cast<int>(i));
+    if (location.kind == Location::Kind::arena) place->values[i] = place->arena.get() + location.index;
+    if (location.kind == Location::Kind::constant)
+      place->values[i] = const_cast<void*>(ArrayNode::of(nodes[i].constant).buffer.get());
+  }
+  place->operands.resize(plan.steps().size());
+  place->arrays.resize(plan.steps().size());
+  for (std::size_t s = 0; s < plan.steps().size(); ++s) {
+    const Step& step = plan.steps()[s];
+    if (step.tape) place->arrays[s].resize(step.operands.size() + step.results.size());
+    if (step.node == nullptr) continue;
+    for (const int operand : step.node->operands) {
+      const Abstract& type = nodes[static_cast<std::size_t>(operand)].result;
+      place->operands[s].push_back({nullptr, type.shape, type.dtype});
+    }
+  }
+  place->script = Script(plan, place->values);
+  place->made.resize(plan.computed().size());
+  place->outputs.resize(plan.program().outputs.size());
+  return place;
+}
+
+/// `array`, seen in another shape of as many elements.
+Array reshaped(const Array& array, const Abstract& type) {
+  if (array.shape() == type.shape) return array;
+  return ArrayNode::concrete(ArrayNode::of(array).buffer, type.shape, type.dtype);
+}
+
+}  // namespace
+
+Run::Run(const Plan& plan) : plan_(plan), place_(plan.workplaces().take()) {
+  if (!place_) place_ = make_workplace(plan);
+}
+
+Run::~Run() {
+  place_->inputs.clear();
+  for (auto& buffer : place_->made) {
+    if (buffer) buffer.reset();
+  }
+  for (Array& output : place_->outputs) {
+    if (output.defined()) output = Array();
+  }
+  plan_.workplaces().keep(std::move(place_));
+}
+
+std::span<Run::Use> Run::uses() {
+  place_->uses.assign(place_->inputs.size(), {});
+  return place_->uses;
+}
+
+std::span<Array> Run::prepare(const Executor& executor) {
+  const auto& program = plan_.program();
+  const auto input = [&](int index) -> const Array& { return *place_->inputs[static_cast<std::size_t>(index)].array; };
+  const auto use_of = [&](int index) { return place_->uses[static_cast<std::size_t>(index)]; };
+  const auto move = [&](int value, void* address, bool padded) {
+    place_->values[static_cast<std::size_t>(value)] = address;
+    place_->script.move(value, address, padded);
+  };
+  place_->local.require(plan_.local_bytes() * static_cast<std::size_t>(executor.threads()));
+  for (std::size_t i = 0; i < place_->inputs.size(); ++i) {
+    const ArrayNode& node = *ArrayNode::peek(*place_->inputs[i].array);
+    move(program.inputs[i], const_cast<void*>(node.buffer.get()), node.writable);
+  }
+  for (std::size_t c = 0; c < plan_.computed().size(); ++c) {
+    const int value = plan_.computed()[c];
+    const int source = plan_.takeovers()[c];
+    if (source >= 0 && use_of(source).donated) {
+      move(value, place_->values[static_cast<std::size_t>(program.inputs[static_cast<std::size_t>(source)])], true);
+    } else {
+      const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
+      place_->made[c] = detail::allocate(type.shape, type.dtype);
+      move(value, place_->made[c].get(), true);
+    }
+  }
+  for (std::size_t k = 0; k < place_->outputs.size(); ++k) {
+    const int value = program.outputs[k];
+    const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
+    const Location location = plan_.location(plan_.root(value));
+    const int home = plan_.homes()[k];
+    const bool kept = home >= 0 && use_of(home).kept;
+    Array& output = place_->outputs[k];
+    if (location.kind == Location::Kind::output) {
+      const std::shared_ptr<void>& made = place_->made[location.index];
+      const int source = plan_.takeovers()[location.index];
+      if (!made && kept && source == home) continue;
+      output = ArrayNode::fresh(made ? made : std::const_pointer_cast<void>(ArrayNode::of(input(source)).buffer),
+                                type.shape, type.dtype);
+    } else if (location.kind == Location::Kind::input) {
+      if (kept && static_cast<int>(location.index) == home) continue;
+      output = reshaped(input(static_cast<int>(location.index)), type);
+    } else {
+      output = reshaped(program.nodes[static_cast<std::size_t>(plan_.root(value))].constant, type);
+    }
+  }
+  return place_->outputs;
+}
+
+void Run::execute(const Executor& executor, std::span<double> seconds) noexcept {
+  using Clock = std::chrono::steady_clock;
+  const auto address = [&](int value) { return place_->values[static_cast<std::size_t>(value)]; };
+  const auto steps = plan_.steps();
+  std::size_t line = 0;
+  for (std::size_t s = 0; s < steps.size(); line += 1 + steps[s].members.size(), ++s) {
+    const Step& step = steps[s];
+    const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
+    if (place_->script.run(s)) {
+      // a small step: done
+    } else if (step.blocks > 0) {
+      run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor,
+                seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
+    } else if (step.tape) {
+      std::vector<void*>& arrays = place_->arrays[s];
+      std::size_t k = 0;
+      for (const int value : step.operands) arrays[k++] = address(value);
+      for (const int value : step.results) arrays[k++] = address(value);
+      kernels::run(*step.tape, arrays, place_->arena.get() + step.workspace, executor);
+    } else {
+      std::vector<kernels::Input>& operands = place_->operands[s];
+      for (std::size_t k = 0; k < operands.size(); ++k) operands[k].data = address(step.operands[k]);
+      const Op& op = *step.node->op;
+      (op.fast != nullptr ? op.fast : op.reference)(
+          step.node->attributes, operands, {address(step.results[0]), step.node->result.shape, step.node->result.dtype},
+          executor);
+    }
+    if (!seconds.empty()) seconds[line] += std::chrono::duration<double>(Clock::now() - start).count();
+  }
+}
+
+}  // namespace linseed::compile

@@ -1,0 +1,94 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <linseed/core/executor.hpp>
+#include <linseed/tree/tree.hpp>
+
+#include "compile/script.hpp"
+#include "kernels/kernel.hpp"
+
+namespace linseed::compile {
+
+class Plan;
+
+/// Memory as it is needed; what was in it is lost when it grows.
+class Memory {
+ public:
+  Memory() = default;
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory();
+
+  /// Throws std::bad_alloc.
+  void require(std::size_t size);
+  [[nodiscard]] std::byte* get() const noexcept { return bytes_; }
+
+ private:
+  std::byte* bytes_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// What a run works with.
+struct Workplace {
+  /// What becomes of an input.
+  struct Use {
+    bool donated = false;  ///< its elements may be overwritten: nobody else refers to them
+    bool kept = false;     ///< its handle stays where it is, and stands for the output whose home it is
+  };
+
+  Memory arena, local;
+  std::vector<void*> values;                          // per root value
+  std::vector<std::vector<kernels::Input>> operands;  // per step that is a single op
+  std::vector<std::vector<void*>> arrays;             // per step that is a tape
+  Script script;
+  std::vector<std::shared_ptr<void>> made;  // per computed output: a new buffer
+  std::vector<Tree::LeafPlace> inputs;
+  std::vector<Use> uses;       // per input
+  std::vector<Array> outputs;  // per output
+};
+
+/// Keeps the workplace of the latest run for the next one, so that in steady state nothing is allocated but outputs.
+/// Runs at the same time have one each.
+class Workplaces {
+ public:
+  ~Workplaces();
+  std::unique_ptr<Workplace> take() noexcept { return std::unique_ptr<Workplace>(kept_.exchange(nullptr)); }
+  void keep(std::unique_ptr<Workplace> workplace) noexcept;
+
+ private:
+  std::atomic<Workplace*> kept_{nullptr};
+};
+
+/// One run of a plan. Several may be under way at the same time.
+class Run {
+ public:
+  using Use = Workplace::Use;
+
+  /// Throws std::bad_alloc.
+  explicit Run(const Plan& plan);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run();
+
+  /// The inputs, to be filled in: concrete Arrays that outlive the run.
+  [[nodiscard]] std::vector<Tree::LeafPlace>& inputs() noexcept { return place_->inputs; }
+  /// One per input; asked for when these are there.
+  [[nodiscard]] std::span<Use> uses();
+
+  /// Makes the outputs, still without values. An output that is the kept input at its home is left empty. All memory is
+  /// there when this returns: a std::bad_alloc leaves the inputs as they were.
+  [[nodiscard]] std::span<Array> prepare(const Executor& executor);
+  /// Computes the outputs. Adds to `seconds`, unless empty, those of each of the plan's lines.
+  void execute(const Executor& executor, std::span<double> seconds = {}) noexcept;
+
+ private:
+  const Plan& plan_;
+  std::unique_ptr<Workplace> place_;
+};
+
+}  // namespace linseed::compile

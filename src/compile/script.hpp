@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "compile/step.hpp"
+#include "kernels/call.hpp"
+#include "kernels/cpu/offset_gemm.hpp"
+
+namespace linseed::compile {
+
+class Plan;
+
+/// The steps of a plan that work on a few elements only, as flat lists of calls with all addresses filled in. In a
+/// small program the way to the kernels would take longer than the kernels; here it is taken once. Belongs to one
+/// workplace.
+class Script {
+ public:
+  Script() = default;
+  /// `values`: the addresses of root values, as far as they are known. Throws std::bad_alloc.
+  Script(const Plan& plan, std::span<void* const> values);
+
+  /// Tells where a value is from now on. `padded`: its memory goes on to a multiple of 64 bytes; otherwise a small step
+  /// works on a copy of it, which this makes.
+  void move(int value, void* address, bool padded = true) noexcept;
+  /// Runs a step. False, and nothing is done, if it is not a small one.
+  bool run(std::size_t step) const noexcept {
+    const auto [first, last] = ranges_[step];
+    for (std::size_t k = first; k < last; ++k) calls_[k]();
+    return first < last;
+  }
+
+ private:
+  struct Range {
+    std::size_t first = 0, last = 0;
+  };
+  struct Value {
+    std::vector<void**> places = {};  // where its address is written down
+    void* address = nullptr;
+    void* copy = nullptr;  // memory for one
+    std::size_t bytes = 0;
+  };
+  std::vector<kernels::Call> calls_;
+  std::vector<Range> ranges_;  // per step
+  std::vector<Value> values_;  // per root value
+  std::vector<std::unique_ptr<std::byte[]>> memory_;
+  std::vector<std::unique_ptr<const kernels::cpu::SmallGemm>> products_;
+
+  class Builder;
+};
+
+}  // namespace linseed::compile
