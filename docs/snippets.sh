@@ -2,8 +2,8 @@
 # Every block of C++ and every output in a guide is cut from a file that is compiled and run. Before the block stands a
 # comment,
 #   <!-- snippet: docs/snippets/quickstart.cpp model -->
-# and in the file the lines stand between "// <model>" and "// </model>"; without a name the whole file is meant. Blocks of
-# shell and CMake stand by themselves; there are no others. The rows after
+# and in the file the lines stand between "// <model>" and "// </model>"; without a name the whole file is meant. Blocks
+# of shell and CMake stand by themselves; there are no others. The rows after
 #   <!-- table: docs/performance.md benchmarks -->
 # are those that stand behind "<!-- benchmarks" there.
 # usage: snippets.sh [--write] [MARKDOWN...]
@@ -91,7 +91,8 @@ for guide in "$@"; do
 done
 
 # A name with its namespace, nn::Dense, is one of the headers in the folder of that namespace.
-for name in $(cat "$@" | grep -oE '(xt::)?\b(nn|optim|random|training|inspect|data|tree|pytree|object)(::\w+)+' | sort -u); do
+spaces='nn|optim|random|training|inspect|data|tree|pytree|object'
+for name in $(cat "$@" | grep -oE "(xt::)?\\b($spaces)(::\\w+)+" | sort -u); do
   case $name in
     xt::*) continue ;;
     training::*) folder=train ;;
