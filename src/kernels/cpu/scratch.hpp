@@ -8,7 +8,20 @@
 namespace linseed::kernels::cpu {
 
 /// What a kernel needs memory for; each purpose has its own, so that one kernel may use several.
-enum class Scratch { conv_tile, conv_partials, lanes_input, lanes_cotangent, lanes_rows, lanes_weights, packed_factors };
+enum class Scratch {
+  conv_tile,
+  conv_partials,
+  lanes_input,
+  lanes_cotangent,
+  lanes_rows,
+  lanes_weights,
+  packed_factors,
+  winograd_zeros,
+  winograd_shared,
+  winograd_values,
+  winograd_weights,
+  winograd_sums
+};
 
 /// Memory that a thread keeps from call to call. Null when there is none to be had.
 template <Scratch purpose>
