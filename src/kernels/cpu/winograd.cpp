@@ -2,19 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <utility>
 
 #include "kernels/conv.hpp"
+#include "kernels/cpu/panel_product.hpp"
 #include "kernels/cpu/scratch.hpp"
-
-// clang ignores the target pragma; it gets the portable form.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define LINSEED_X86_TILES 1
-#include <immintrin.h>
-#else
-#define LINSEED_X86_TILES 0
-#endif
+#include "kernels/cpu/vectors.hpp"
 
 namespace linseed::kernels::cpu::winograd {
 
@@ -22,7 +15,6 @@ namespace {
 
 constexpr std::int64_t points = 36;   // of a tile
 constexpr std::int64_t outputs = 4;   // of a tile, along each axis
-constexpr std::int64_t chunk = 16;    // channels that lie side by side at a point
 constexpr std::int64_t padding = 16;  // elements between planes, which would else meet in the same sets of a cache
 constexpr float near_point = 0.70710678118654752F, far_point = 1.41421356237309505F;
 
@@ -77,19 +69,8 @@ struct Pixels {
   }
 };
 
-/// Some rows of a panel at one point.
-struct Product {
-  const float* left;
-  const float* right;
-  float* result;
-  std::int64_t segments, segment_step, segment_depth;
-  bool accumulate;
-};
-
 /// What is compiled for each instruction set.
-struct Routines {
-  std::int64_t panel;      // features
-  std::int64_t most_rows;  // tiles of one product
+struct Transforms {
   void (*transform_input)(const Patches&, std::int64_t first, std::int64_t count, float* to) noexcept;
   void (*transform_cotangent)(const Patches&, std::int64_t first, std::int64_t count, float* to) noexcept;
   void (*transform_weights)(const float* taps, std::int64_t depth, float* to, std::int64_t plane) noexcept;
@@ -97,38 +78,10 @@ struct Routines {
                          std::int64_t feature) noexcept;
   void (*transform_gradient)(const float* from, std::int64_t plane, std::int64_t rows, std::int64_t count, float* to,
                              std::int64_t tap, std::int64_t step) noexcept;
-  void (*over_channels[14])(const Product&) noexcept;  // of 1, 2, ... rows
-  void (*over_tiles[2])(const Product&) noexcept;      // of 4 and rows_over_tiles channels
-  std::int64_t rows_over_tiles;
 };
 
-// Plain vectors of 16 bytes: SSE2, NEON, or whatever the compiler makes of them.
 namespace portable {
-typedef float Vector __attribute__((vector_size(16)));
-constexpr std::int64_t lanes = 4;
-constexpr int most_rows = 6, most_rows_over_tiles = 6;
-inline void pin(Vector&) noexcept {}
-inline Vector zero() noexcept { return Vector{}; }
-inline Vector splat(float value) noexcept { return value - Vector{}; }
-inline Vector load(const float* from) noexcept {
-  Vector v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
-inline Vector load_first(const float* from, std::int64_t count) noexcept {
-  Vector v{};
-  std::memcpy(&v, from, static_cast<std::size_t>(count) * sizeof(float));
-  return v;
-}
-inline void store(float* to, Vector v) noexcept { std::memcpy(to, &v, sizeof v); }
-inline void store_first(float* to, Vector v, std::int64_t count) noexcept {
-  std::memcpy(to, &v, static_cast<std::size_t>(count) * sizeof(float));
-}
-inline Vector add(Vector a, Vector b) noexcept { return a + b; }
-inline Vector subtract(Vector a, Vector b) noexcept { return a - b; }
-inline Vector multiply(Vector a, Vector b) noexcept { return a * b; }
-inline Vector add_product(Vector a, Vector b, Vector c) noexcept { return a * b + c; }
-inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return c - a * b; }
+using namespace vectors::portable;
 #include "kernels/cpu/winograd_tile.inc"
 }  // namespace portable
 
@@ -137,29 +90,7 @@ inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return c
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
-// A mask of `count` lanes starts at element 8 - count.
-alignas(32) constexpr std::int32_t first_lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
-
-using Vector = __m256;
-constexpr std::int64_t lanes = 8;
-constexpr int most_rows = 6, most_rows_over_tiles = 6;
-inline __m256i first(std::int64_t count) noexcept {
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(first_lanes + 8 - count));
-}
-inline void pin(Vector& v) noexcept { asm("" : "+x"(v)); }
-inline Vector zero() noexcept { return _mm256_setzero_ps(); }
-inline Vector splat(float value) noexcept { return _mm256_set1_ps(value); }
-inline Vector load(const float* from) noexcept { return _mm256_loadu_ps(from); }
-inline Vector load_first(const float* from, std::int64_t count) noexcept {
-  return _mm256_maskload_ps(from, first(count));
-}
-inline void store(float* to, Vector v) noexcept { _mm256_storeu_ps(to, v); }
-inline void store_first(float* to, Vector v, std::int64_t count) noexcept { _mm256_maskstore_ps(to, first(count), v); }
-inline Vector add(Vector a, Vector b) noexcept { return _mm256_add_ps(a, b); }
-inline Vector subtract(Vector a, Vector b) noexcept { return _mm256_sub_ps(a, b); }
-inline Vector multiply(Vector a, Vector b) noexcept { return _mm256_mul_ps(a, b); }
-inline Vector add_product(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
-inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm256_fnmadd_ps(a, b, c); }
+using namespace vectors::avx2;
 #include "kernels/cpu/winograd_tile.inc"
 }  // namespace avx2
 #pragma GCC pop_options
@@ -167,74 +98,21 @@ inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx2,fma")
 namespace avx512 {
-using Vector = __m512;
-constexpr std::int64_t lanes = 16;
-constexpr int most_rows = 14, most_rows_over_tiles = 8;
-inline __mmask16 first(std::int64_t count) noexcept { return static_cast<__mmask16>((1U << count) - 1); }
-inline void pin(Vector& v) noexcept { asm("" : "+v"(v)); }
-inline Vector zero() noexcept { return _mm512_setzero_ps(); }
-inline Vector splat(float value) noexcept { return _mm512_set1_ps(value); }
-inline Vector load(const float* from) noexcept { return _mm512_loadu_ps(from); }
-inline Vector load_first(const float* from, std::int64_t count) noexcept {
-  return _mm512_maskz_loadu_ps(first(count), from);
-}
-inline void store(float* to, Vector v) noexcept { _mm512_storeu_ps(to, v); }
-inline void store_first(float* to, Vector v, std::int64_t count) noexcept {
-  _mm512_mask_storeu_ps(to, first(count), v);
-}
-inline Vector add(Vector a, Vector b) noexcept { return _mm512_add_ps(a, b); }
-inline Vector subtract(Vector a, Vector b) noexcept { return _mm512_sub_ps(a, b); }
-inline Vector multiply(Vector a, Vector b) noexcept { return _mm512_mul_ps(a, b); }
-inline Vector add_product(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
-inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm512_fnmadd_ps(a, b, c); }
+using namespace vectors::avx512;
 #include "kernels/cpu/winograd_tile.inc"
 }  // namespace avx512
 #pragma GCC pop_options
 
 #endif
 
-const Routines& routines_of(VectorSet set) noexcept {
-#if LINSEED_X86_TILES
-  if (set == VectorSet::avx512) return avx512::all_routines;
-  if (set == VectorSet::avx2) return avx2::all_routines;
-#endif
-  static_cast<void>(set);
-  return portable::all_routines;
-}
+struct Routines : Transforms, PanelRoutines {};
 
-template <Scratch purpose>
-float* floats(std::int64_t count) noexcept {
-  void* const memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(float)) + 64);
-  return memory == nullptr ? nullptr
-                           : reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(memory) + 63) / 64 * 64);
-}
-
-/// to[i][n] = from[i * row_step + n * column_step] for the rows and columns there are, zeros up to `height` x `width`.
-void pack(const float* from, std::int64_t row_step, std::int64_t rows, std::int64_t column_step, std::int64_t columns,
-          std::int64_t height, std::int64_t width, float* to) noexcept {
-  for (std::int64_t i = 0; i < height; ++i) std::fill_n(to + i * width, width, 0.0F);
-  if (column_step == 1) {
-    for (std::int64_t i = 0; i < rows; ++i) std::copy_n(from + i * row_step, columns, to + i * width);
-    return;
-  }
-  std::int64_t n = 0;
+Routines routines_of(VectorSet set) noexcept {
 #if LINSEED_X86_TILES
-  for (; row_step == 1 && n + 4 <= columns; n += 4) {
-    std::int64_t i = 0;
-    for (; i + 4 <= rows; i += 4) {
-      __m128 row[4];
-      for (std::int64_t k = 0; k < 4; ++k) row[k] = _mm_loadu_ps(from + i + (n + k) * column_step);
-      _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
-      for (std::int64_t k = 0; k < 4; ++k) _mm_storeu_ps(to + (i + k) * width + n, row[k]);
-    }
-    for (; i < rows; ++i) {
-      for (std::int64_t k = n; k < n + 4; ++k) to[i * width + k] = from[i * row_step + k * column_step];
-    }
-  }
+  if (set == VectorSet::avx512) return {avx512::transforms, panel_routines(set)};
+  if (set == VectorSet::avx2) return {avx2::transforms, panel_routines(set)};
 #endif
-  for (; n < columns; ++n) {
-    for (std::int64_t i = 0; i < rows; ++i) to[i * width + n] = from[i * row_step + n * column_step];
-  }
+  return {portable::transforms, panel_routines(set)};
 }
 
 /// One convolution: its operands, and how they are cut.
@@ -264,8 +142,8 @@ struct Job {
     for (std::int64_t tap = 0; tap < 9; ++tap) {
       const float* from = w + kernel.first + tap / 3 * kernel.tap[1] + tap % 3 * kernel.tap[2] +
                           channel * kernel.channel + feature * kernel.feature;
-      pack(from, kernel.channel, std::min(chunk, problem.channels - channel), kernel.feature,
-           std::min(run.panel, problem.features - feature), chunk, run.panel, taps + tap * chunk * run.panel);
+      pack_panel(from, kernel.channel, std::min(chunk, problem.channels - channel), kernel.feature,
+                 std::min(run.panel, problem.features - feature), chunk, run.panel, taps + tap * chunk * run.panel);
     }
     run.transform_weights(taps, chunk, to, plane);
   }
@@ -302,8 +180,6 @@ struct Block {
   bool accumulate;
 };
 
-constexpr std::int64_t depth_block = 8;  // chunks: with a panel they fill half of the nearest cache
-
 void multiply(const Routines& run, const Block& b) noexcept {
   const std::int64_t groups = ceil_divide(b.count, run.most_rows);
   for (std::int64_t point = 0; point < points; ++point) {
@@ -312,11 +188,10 @@ void multiply(const Routines& run, const Block& b) noexcept {
       for (std::int64_t g = 0; g < groups; ++g) {
         const std::int64_t first = g * b.count / groups, rows = (g + 1) * b.count / groups - first;
         run.over_channels[rows - 1]({.left = b.values + point * b.values_plane + c * b.values_step + first * chunk,
+                                     .chunks = depth,
+                                     .chunk_step = b.values_step,
                                      .right = b.weights + point * b.weights_plane + c * chunk * run.panel,
                                      .result = b.sums + point * b.sums_plane + first * run.panel,
-                                     .segments = depth,
-                                     .segment_step = b.values_step,
-                                     .segment_depth = chunk,
                                      .accumulate = b.accumulate || c > 0});
       }
     }
@@ -328,7 +203,7 @@ constexpr std::int64_t tiles_per_task = 16;  // of a transform alone
 /// Zeros as long as a row of a patch. Null when there is no memory.
 const float* zero_row(std::int64_t channels) noexcept {
   const std::int64_t length = (outputs + 2) * channels;
-  float* const zeros = floats<Scratch::winograd_zeros>(length);
+  float* const zeros = scratch_floats<Scratch::winograd_zeros>(length);
   if (zeros != nullptr) std::fill_n(zeros, length, 0.0F);
   return zeros;
 }
@@ -343,7 +218,7 @@ bool gather_by_tiles(const Job& job, const float* x, float* y, const Executor& e
   const std::int64_t blocks = ceil_divide(job.tiles.count(), most);
 
   const std::int64_t weights_plane = job.chunks * chunk * run.panel + padding;
-  float* const weights = floats<Scratch::winograd_shared>(job.panels * points * weights_plane);
+  float* const weights = scratch_floats<Scratch::winograd_shared>(job.panels * points * weights_plane);
   const float* const zeros = zero_row(job.problem.channels);
   if (weights == nullptr || zeros == nullptr) return false;
   executor.parallel_for(job.panels * job.chunks, [&](std::int64_t task) {
@@ -356,8 +231,8 @@ bool gather_by_tiles(const Job& job, const float* x, float* y, const Executor& e
     const std::int64_t first = task * job.tiles.count() / blocks;
     const std::int64_t count = (task + 1) * job.tiles.count() / blocks - first;
     const std::int64_t values_plane = job.chunks * count * chunk + padding, sums_plane = count * run.panel + padding;
-    float* const values = floats<Scratch::winograd_values>(points * values_plane);
-    float* const sums = floats<Scratch::winograd_sums>(points * sums_plane);
+    float* const values = scratch_floats<Scratch::winograd_values>(points * values_plane);
+    float* const sums = scratch_floats<Scratch::winograd_sums>(points * sums_plane);
     if (values == nullptr || sums == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
@@ -389,7 +264,7 @@ bool gather_by_panels(const Job& job, const float* x, float* y, const Executor& 
   const std::int64_t fitting = shared_bytes / (points * job.chunks * chunk * static_cast<std::int64_t>(sizeof(float)));
   const std::int64_t at_once = std::min(all, std::max<std::int64_t>(fitting / tiles_of_task, 1) * tiles_of_task);
   const std::int64_t values_plane = job.chunks * at_once * chunk + padding;
-  float* const values = floats<Scratch::winograd_shared>(points * values_plane);
+  float* const values = scratch_floats<Scratch::winograd_shared>(points * values_plane);
   const float* const zeros = zero_row(job.problem.channels);
   if (values == nullptr || zeros == nullptr) return false;
   const Patches input = job.input(x, zeros, at_once * chunk, values_plane);
@@ -407,8 +282,8 @@ bool gather_by_panels(const Job& job, const float* x, float* y, const Executor& 
       const std::int64_t first = part * tiles / parts, count = (part + 1) * tiles / parts - first;
       const std::int64_t weights_plane = depth_block * chunk * run.panel + padding;
       const std::int64_t sums_plane = count * run.panel + padding;
-      float* const weights = floats<Scratch::winograd_weights>(points * weights_plane);
-      float* const sums = floats<Scratch::winograd_sums>(points * sums_plane);
+      float* const weights = scratch_floats<Scratch::winograd_weights>(points * weights_plane);
+      float* const sums = scratch_floats<Scratch::winograd_sums>(points * sums_plane);
       if (weights == nullptr || sums == nullptr) {
         complete.store(false, std::memory_order_relaxed);
         return;
@@ -464,7 +339,8 @@ bool pays(const Problem& problem) noexcept {
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor, VectorSet set) noexcept {
   if (!fits(problem)) return false;
-  const Job job(problem, routines_of(set), w, kernel);
+  const Routines run = routines_of(set);
+  const Job job(problem, run, w, kernel);
   constexpr std::int64_t most_weights = 128 * 128, fewest_tiles = 256;
   return problem.channels * problem.features <= most_weights && job.tiles.count() >= fewest_tiles
              ? gather_by_tiles(job, x, y, executor)
@@ -474,7 +350,7 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
 bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
                VectorSet set) noexcept {
   if (!fits(problem)) return false;
-  const Routines& run = routines_of(set);
+  const Routines run = routines_of(set);
   const Job job(problem, run, nullptr, kernel_layout(problem));
   constexpr std::int64_t shared_bytes = 6 << 20, fewest_at_once = 128;
   constexpr std::int64_t chunks_of_task = 4, panels_of_task = 2, point_parts = 6;
@@ -490,9 +366,10 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   const std::int64_t values_plane = job.chunks * at_once * chunk + padding;
   const std::int64_t cotangents_plane = job.panels * at_once * run.panel + padding;
   const std::int64_t sums_of_pair = points * chunk * run.panel;
-  float* const values = floats<Scratch::winograd_shared>(points * (values_plane + cotangents_plane));
+  float* const values = scratch_floats<Scratch::winograd_shared>(points * (values_plane + cotangents_plane));
   float* const cotangents = values + points * values_plane;
-  float* const all_sums = floats<Scratch::winograd_weights>(single ? 0 : job.panels * job.chunks * sums_of_pair);
+  float* const all_sums =
+      scratch_floats<Scratch::winograd_weights>(single ? 0 : job.panels * job.chunks * sums_of_pair);
   const float* const zeros = zero_row(std::max(problem.channels, problem.features));
   if (values == nullptr || all_sums == nullptr || zeros == nullptr) return false;
 
@@ -536,7 +413,7 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
       const std::int64_t last_chunk = std::min(job.chunks, first_chunk + chunks_of_task),
                          last_panel = std::min(job.panels, first_panel + panels_of_task);
       float* const own =
-          single ? floats<Scratch::winograd_sums>(chunks_of_task * panels_of_task * sums_of_pair) : all_sums;
+          single ? scratch_floats<Scratch::winograd_sums>(chunks_of_task * panels_of_task * sums_of_pair) : all_sums;
       if (own == nullptr) {
         complete.store(false, std::memory_order_relaxed);
         return;
@@ -552,17 +429,7 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
           for (std::int64_t at = first_chunk; at < last_chunk; ++at) {
             const float* const left = values + point * values_plane + at * at_once * chunk;
             float* const sums = sums_of(panel, at) + point * chunk * run.panel;
-            for (std::int64_t row = 0; row < chunk;) {
-              const bool most = row + run.rows_over_tiles <= chunk;
-              run.over_tiles[most]({.left = left + row,
-                                    .right = right,
-                                    .result = sums + row * run.panel,
-                                    .segments = 1,
-                                    .segment_step = 0,
-                                    .segment_depth = tiles,
-                                    .accumulate = round > 0});
-              row += most ? run.rows_over_tiles : 4;
-            }
+            run.over_rows(left, right, tiles, sums, round > 0);
           }
         }
       }
