@@ -44,6 +44,7 @@ const std::vector<Trial>& trials() {
       {{5, 1, 1, 200}, {1, 1, 200, 130}},  // a dense layer
       {{1, 2, 2, 150}, {3, 3, 150, 35}},   // few pixels
       {{6, 20, 16, 16}, {3, 3, 16, 64}},   // many
+      {{8, 16, 16, 16}, {1, 1, 16, 136}},  // many, and several tasks for the features
   };
   return all;
 }

@@ -230,14 +230,16 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   // A task has some channels and features, and all taps, so that the pixels under them are read once; where that makes
   // few tasks, each takes a share of the pixels. Shares are added in order.
   constexpr std::int64_t sums_floats = 96 << 10, partials_floats = 3 << 20, at_once = most_rows_at_once;
-  const std::int64_t block = part.taps * chunk * run.panel;  // sums of a chunk and a panel
-  const std::int64_t fitting = std::max<std::int64_t>(sums_floats / block, 1);
-  const std::int64_t task_panels = std::min({conv.panel_count, fitting, std::int64_t{4}});
-  const std::int64_t task_chunks = std::clamp<std::int64_t>(fitting / task_panels, 1, conv.chunks);
+  // The cut is that of the widest panel, so that the sums are the same in every instruction set.
+  const std::int64_t widest_count = ceil_divide(problem.features, widest_panel);
+  const std::int64_t fitting = std::max<std::int64_t>(sums_floats / (part.taps * chunk * widest_panel), 1);
+  const std::int64_t task_widest = std::min({widest_count, fitting, std::int64_t{4}});
+  const std::int64_t task_panels = task_widest * widest_panel / run.panel;
+  const std::int64_t task_chunks = std::clamp<std::int64_t>(fitting / task_widest, 1, conv.chunks);
   const std::int64_t chunk_groups = ceil_divide(conv.chunks, task_chunks),
-                     panel_groups = ceil_divide(conv.panel_count, task_panels);
+                     panel_groups = ceil_divide(widest_count, task_widest);
   const std::int64_t places = problem.groups * chunk_groups * panel_groups;
-  const std::int64_t task_sums = task_chunks * task_panels * block;
+  const std::int64_t task_sums = part.taps * task_chunks * chunk * task_widest * widest_panel;
   const std::int64_t shares = std::clamp<std::int64_t>(
       std::min({ceil_divide(wanted_tasks, places), partials_floats / (places * task_sums), part.rows / at_once}), 1,
       wanted_tasks);

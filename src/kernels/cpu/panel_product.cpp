@@ -50,7 +50,7 @@ PanelRoutines panel_routines(VectorSet set) noexcept {
 
 void pack_panel(const float* from, std::int64_t row_step, std::int64_t rows, std::int64_t column_step,
                 std::int64_t columns, std::int64_t height, std::int64_t width, float* to) noexcept {
-  for (std::int64_t i = 0; i < height; ++i) std::fill_n(to + i * width, width, 0.0F);
+  if (rows < height || columns < width) std::fill_n(to, height * width, 0.0F);
   if (column_step == 1) {
     for (std::int64_t i = 0; i < rows; ++i) std::copy_n(from + i * row_step, columns, to + i * width);
     return;

@@ -9,7 +9,8 @@
 
 namespace linseed::kernels::cpu {
 
-constexpr std::int64_t chunk = 16;       // channels of a row that lie side by side
+constexpr std::int64_t chunk = 16;  // channels of a row that lie side by side
+constexpr std::int64_t widest_panel = 32;
 constexpr std::int64_t depth_block = 8;  // chunks: with a panel they fill half of the nearest cache
 
 /// result[row][panel] (+)= sum over chunks c and channels i of left[c * chunk_step + row * 16 + i] *

@@ -73,7 +73,8 @@ struct Pixels {
 struct Transforms {
   void (*transform_input)(const Patches&, std::int64_t first, std::int64_t count, float* to) noexcept;
   void (*transform_cotangent)(const Patches&, std::int64_t first, std::int64_t count, float* to) noexcept;
-  void (*transform_weights)(const float* taps, std::int64_t depth, float* to, std::int64_t plane) noexcept;
+  void (*transform_weights)(const float* from, std::int64_t row_step, std::int64_t step, std::int64_t channel_step,
+                            std::int64_t channels, float* to, std::int64_t plane) noexcept;
   void (*transform_back)(const Pixels&, const float* from, std::int64_t plane, std::int64_t first, std::int64_t count,
                          std::int64_t feature) noexcept;
   void (*transform_gradient)(const float* from, std::int64_t plane, std::int64_t rows, std::int64_t count, float* to,
@@ -136,16 +137,21 @@ struct Job {
   /// The weights of a chunk of channels and a panel of features at the points: to[point * plane + channel * panel + f].
   void weights_to_points(std::int64_t chunk_index, std::int64_t panel_index, float* to,
                          std::int64_t plane) const noexcept {
-    constexpr std::int64_t widest = 32;
-    alignas(64) float taps[9 * chunk * widest];
+    alignas(64) float taps[9 * chunk * widest_panel];
     const std::int64_t channel = chunk_index * chunk, feature = panel_index * run.panel;
-    for (std::int64_t tap = 0; tap < 9; ++tap) {
-      const float* from = w + kernel.first + tap / 3 * kernel.tap[1] + tap % 3 * kernel.tap[2] +
-                          channel * kernel.channel + feature * kernel.feature;
-      pack_panel(from, kernel.channel, std::min(chunk, problem.channels - channel), kernel.feature,
-                 std::min(run.panel, problem.features - feature), chunk, run.panel, taps + tap * chunk * run.panel);
+    const std::int64_t channels = std::min(chunk, problem.channels - channel),
+                       features = std::min(run.panel, problem.features - feature);
+    const float* const from = w + kernel.first + channel * kernel.channel + feature * kernel.feature;
+    if (kernel.feature == 1 && channels == chunk && features == run.panel) {
+      run.transform_weights(from, kernel.tap[1], kernel.tap[2], kernel.channel, chunk, to, plane);
+      return;
     }
-    run.transform_weights(taps, chunk, to, plane);
+    const std::int64_t step = chunk * run.panel;
+    for (std::int64_t tap = 0; tap < 9; ++tap) {
+      pack_panel(from + tap / 3 * kernel.tap[1] + tap % 3 * kernel.tap[2], kernel.channel, channels, kernel.feature,
+                 features, chunk, run.panel, taps + tap * step);
+    }
+    run.transform_weights(taps, 3 * step, step, run.panel, chunk, to, plane);
   }
 
   /// The input under tiles, `group_step` elements from chunk to chunk.
@@ -212,7 +218,7 @@ const float* zero_row(std::int64_t channels) noexcept {
 /// block of tiles from the input to the output.
 bool gather_by_tiles(const Job& job, const float* x, float* y, const Executor& executor) noexcept {
   const Routines& run = job.run;
-  constexpr std::int64_t block_bytes = 400 << 10;
+  constexpr std::int64_t block_bytes = 200 << 10;
   const std::int64_t fitting = block_bytes / (points * job.chunks * chunk * static_cast<std::int64_t>(sizeof(float)));
   const std::int64_t most = std::max<std::int64_t>(fitting / 14, 1) * 14;  // divided by every most_rows but 6
   const std::int64_t blocks = ceil_divide(job.tiles.count(), most);
@@ -352,12 +358,14 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   if (!fits(problem)) return false;
   const Routines run = routines_of(set);
   const Job job(problem, run, nullptr, kernel_layout(problem));
-  constexpr std::int64_t shared_bytes = 6 << 20, fewest_at_once = 128;
+  constexpr std::int64_t single_bytes = 10 << 20, shared_bytes = 2 << 20, fewest_at_once = 64;
   constexpr std::int64_t chunks_of_task = 4, panels_of_task = 2, point_parts = 6;
   const std::int64_t all = job.tiles.count();
-  const std::int64_t per_tile = points * (job.chunks * chunk + job.panels * run.panel);
-  const std::int64_t fitting = shared_bytes / (per_tile * static_cast<std::int64_t>(sizeof(float)));
-  const std::int64_t rounds = ceil_divide(all, std::max(fewest_at_once, fitting));
+  // Of the widest panel, as sums over tiles are the same in every instruction set.
+  const std::int64_t padded = ceil_divide(problem.features, widest_panel) * widest_panel;
+  const std::int64_t tile_bytes = points * (job.chunks * chunk + padded) * static_cast<std::int64_t>(sizeof(float));
+  const std::int64_t rounds =
+      all <= single_bytes / tile_bytes ? 1 : ceil_divide(all, std::max(fewest_at_once, shared_bytes / tile_bytes));
   const std::int64_t at_once = ceil_divide(all, rounds);
   const bool single = rounds == 1;
 

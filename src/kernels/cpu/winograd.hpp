@@ -6,11 +6,11 @@
 #include "kernels/cpu/offset_gemm.hpp"
 
 // Winograd's F(4x4, 3x3) for convolutions of many channels, with channels in the lanes of vectors: a tile of 4 x 4
-// outputs costs 36 products of channel vectors instead of 144. The interpolation points are 0, +-1/sqrt(2), +-sqrt(2)
-// and infinity (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"; the points after Alam et al.,
-// "Winograd Convolution for Deep Neural Networks: Efficient Point Selection"), whose error is about twice that of a
-// plain sum. Each element of a result is a fixed sequence of (fused) multiply-adds: neither the number of threads nor,
-// between AVX2 and AVX-512, the instruction set shows.
+// outputs costs 36 products of channel vectors instead of 144 (Lavin and Gray, "Fast Algorithms for Convolutional Neural
+// Networks"). The interpolation points are 0, +-1/sqrt(2), +-sqrt(2) and infinity: their squares multiply to one, which
+// keeps the transforms short and their rounding errors smaller than those of 0, +-1, +-2. Each element of a result is a
+// fixed sequence of (fused) multiply-adds: neither the number of threads nor, between AVX2 and AVX-512, the instruction
+// set shows.
 
 namespace linseed::kernels::cpu::winograd {
 
