@@ -26,6 +26,7 @@ std::vector<std::string_view> pass_names() {
   std::vector<std::string_view> names;
   for (const Pass& pass : simplifications()) names.push_back(pass.name);
   names.push_back(layout_pass().name);
+  names.push_back(winograd_pass().name);
   names.push_back(fusion);
   names.push_back(rematerialization);
   names.push_back(phases);
@@ -60,6 +61,7 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   const auto* before = &program.data();
   run(layout_pass());
   if (&program.data() != before) simplify();
+  run(winograd_pass());
   const auto start = std::chrono::steady_clock::now();
   const std::size_t nodes = program.size();
   Plan plan(std::move(program), {.fuse = enabled(fusion),

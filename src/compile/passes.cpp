@@ -13,6 +13,7 @@
 
 #include "compile/layout.hpp"
 #include "compile/rewriter.hpp"
+#include "compile/winograd.hpp"
 #include "core/array_node.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linalg.hpp"
@@ -218,6 +219,11 @@ std::span<const Pass> simplifications() noexcept {
 
 const Pass& layout_pass() noexcept {
   static constexpr Pass pass{"layout", "puts samples side by side where channels are few", layout};
+  return pass;
+}
+
+const Pass& winograd_pass() noexcept {
+  static constexpr Pass pass{"winograd", "computes 3x3 convolutions of many channels with fewer products", winograd};
   return pass;
 }
 

@@ -19,5 +19,7 @@ struct Pass {
 std::span<const Pass> simplifications() noexcept;
 /// layout: runs once, on a program that is simple.
 const Pass& layout_pass() noexcept;
+/// winograd: runs once, after layout.
+const Pass& winograd_pass() noexcept;
 
 }  // namespace linseed::compile

@@ -33,6 +33,9 @@ void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const 
 namespace cpu {
 /// Whether the convolution with output [N, ...] `y`, or its input's gradient, is better computed in lanes.
 bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
+/// Whether the convolution with output [N, ...] `y`, or its input's gradient, takes clearly less work by Winograd's
+/// tiles. The gradient of the kernel does where the convolution does.
+bool suits_winograd(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
 
 void conv(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
@@ -40,6 +43,10 @@ void conv_kernel_grad(const Attributes&, std::span<const Input>, const Output&, 
 void conv_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+// By Winograd's F(4x4, 3x3): float32 and what suits_winograd() names; the plain kernels take the rest.
+void conv_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_input_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_kernel_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 }  // namespace cpu
 
 }  // namespace linseed::kernels

@@ -246,6 +246,7 @@ struct Trilinear {
 };
 using Ordinary = Trilinear<ops::conv, ops::conv_input_grad, ops::conv_kernel_grad>;
 using InLanes = Trilinear<ops::conv_in_lanes, ops::conv_input_grad_in_lanes, ops::conv_kernel_grad_in_lanes>;
+using Winograd = Trilinear<ops::conv_winograd, ops::conv_input_grad_winograd, ops::conv_kernel_grad_winograd>;
 
 }  // namespace
 
@@ -265,10 +266,16 @@ constexpr Op conv_input_grad_in_lanes{"conv_input_grad_in_lanes", input_grad_rul
                                       ref::conv_input_grad_in_lanes, cpu::conv_input_grad_in_lanes};
 constexpr Op conv_kernel_grad_in_lanes{"conv_kernel_grad_in_lanes", kernel_grad_rule<in_lanes>, InLanes::of_kernel,
                                        ref::conv_kernel_grad_in_lanes, cpu::conv_kernel_grad_in_lanes};
+constexpr Op conv_winograd{"conv_winograd", conv_rule<ordinary>, Winograd::of_output, ref::conv, cpu::conv_winograd};
+constexpr Op conv_input_grad_winograd{"conv_input_grad_winograd", input_grad_rule<ordinary>, Winograd::of_input,
+                                      ref::conv_input_grad, cpu::conv_input_grad_winograd};
+constexpr Op conv_kernel_grad_winograd{"conv_kernel_grad_winograd", kernel_grad_rule<ordinary>, Winograd::of_kernel,
+                                       ref::conv_kernel_grad, cpu::conv_kernel_grad_winograd};
 
 Family conv_family() {
   static constexpr const Op* all[] = {&conv,          &conv_input_grad,          &conv_kernel_grad,
-                                      &conv_in_lanes, &conv_input_grad_in_lanes, &conv_kernel_grad_in_lanes};
+                                      &conv_in_lanes, &conv_input_grad_in_lanes, &conv_kernel_grad_in_lanes,
+                                      &conv_winograd, &conv_input_grad_winograd, &conv_kernel_grad_winograd};
   return all;
 }
 

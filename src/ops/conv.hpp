@@ -10,6 +10,8 @@ extern const Op conv, conv_input_grad, conv_kernel_grad;
 /// The same of inputs and outputs in lanes; kernels::in_lanes() says how these lie. Attributes are those of the
 /// ordinary convolution.
 extern const Op conv_in_lanes, conv_input_grad_in_lanes, conv_kernel_grad_in_lanes;
+/// The same of ordinary arrays by Winograd's F(4x4, 3x3): fewer products, slightly larger rounding errors.
+extern const Op conv_winograd, conv_input_grad_winograd, conv_kernel_grad_winograd;
 
 Family conv_family();
 

@@ -52,6 +52,28 @@ struct Guide {
   }
 };
 
+/// ResNet-18 for images of 32 x 32: a stem of 3 x 3 and four stages of two basic blocks each.
+struct ResNet {
+  Array operator()(nn::Scope& scope, Array x, bool train) const {
+    const nn::BatchNorm norm{.use_running_average = !train, .momentum = 0.9};
+    const auto conv = [&](const Array& from, std::int64_t features, std::int64_t taps, std::int64_t stride) {
+      return norm(
+          scope,
+          nn::Conv{.features = features, .kernel_size = {taps, taps}, .strides = {stride, stride}, .use_bias = false}(
+              scope, from));
+    };
+    x = nn::relu(conv(x, 64, 3, 1));
+    for (const std::int64_t features : {64, 128, 256, 512}) {
+      for (const bool first : {true, false}) {
+        const std::int64_t stride = first && features > 64 ? 2 : 1;
+        const Array y = conv(nn::relu(conv(x, features, 3, stride)), features, 3, 1);
+        x = nn::relu(y + (stride > 1 ? conv(x, features, 1, stride) : x));
+      }
+    }
+    return nn::Dense{.features = 10}(scope, mean(x, {1, 2}));
+  }
+};
+
 struct Batch {
   Array image, label;
 };
@@ -82,8 +104,9 @@ TrainState state_of(const Model& model, const Shape& shape, const optim::Gradien
   return TrainState::create(model, variables["params"], variables["batch_stats"], tx);
 }
 
-Batch images(std::int64_t count) {
-  return {random::uniform(random::key(1), {count, 28, 28, 1}), random::randint(random::key(2), {count}, 0, 10)};
+Batch images(std::int64_t count, const Shape& shape = {28, 28, 1}) {
+  return {random::uniform(random::key(1), {count, shape[0], shape[1], shape[2]}),
+          random::randint(random::key(2), {count}, 0, 10)};
 }
 
 using Step = std::function<void()>;
@@ -116,16 +139,29 @@ Step guide_train(int threads) {
   return training(state_of(Guide{}, {1, 3}, optim::adam(1e-3)), batch, regression, threads);
 }
 
+template <int batch>
+Step resnet_train(int threads) {
+  return training(state_of(ResNet{}, {1, 32, 32, 3}, optim::sgd(0.1, {.momentum = 0.9})), images(batch, {32, 32, 3}),
+                  classification, threads);
+}
+Step resnet_eval(int threads) {
+  const TrainState state = state_of(ResNet{}, {1, 32, 32, 3}, optim::sgd(0.1));
+  return [state, batch = images(32, {32, 32, 3}), step = jit(logits_of, {.executor = Executor(threads)})] {
+    const Array logits = step(state, batch.image);
+  };
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string_view, Step (*)(int)> jobs{{"lenet_train", lenet_train},
-                                                       {"lenet_eval", lenet_eval},
-                                                       {"wide_train", wide_train},
-                                                       {"guide_train", guide_train}};
+  const std::map<std::string_view, Step (*)(int)> jobs{
+      {"lenet_train", lenet_train}, {"lenet_eval", lenet_eval},         {"wide_train", wide_train},
+      {"guide_train", guide_train}, {"resnet_train", resnet_train<32>}, {"resnet_train_128", resnet_train<128>},
+      {"resnet_eval", resnet_eval}};
   const auto job = argc == 4 ? jobs.find(argv[1]) : jobs.end();
   if (job == jobs.end()) {
-    fmt::print(stderr, "usage: jobs lenet_train|lenet_eval|wide_train|guide_train THREADS SECONDS\n");
+    fmt::print(stderr, "usage: jobs NAME THREADS SECONDS, where NAME is one of\n");
+    for (const auto& [name, step] : jobs) fmt::print(stderr, "  {}\n", name);
     return 2;
   }
   using Clock = std::chrono::steady_clock;

@@ -18,6 +18,9 @@ JOBS = {
     "lenet_eval": ("batch-norm LeNet, evaluation", 256),
     "wide_train": ("MLP 784-1024-1024-10 with batch norm, training", 256),
     "guide_train": ("MLP of the Flax guide, batch 8, adam", 8),
+    "resnet_train": ("ResNet-18 of 32 x 32 images, training, batch 32", 32),
+    "resnet_train_128": ("ResNet-18 of 32 x 32 images, training, batch 128", 128),
+    "resnet_eval": ("ResNet-18 of 32 x 32 images, evaluation, batch 32", 32),
 }
 
 

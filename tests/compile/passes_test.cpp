@@ -117,6 +117,6 @@ TEST_CASE("an unknown pass is an error that lists the known ones") {
   const auto f = jit([](const Array& a) { return a + 1; }, {.disabled_passes = {"magic"}});
   CHECK(error_of<ValueError>([&] { return f(x); }) ==
         "[jit] There is no such pass.\n  got: magic\n  expected: constant_folding, algebra, common_subexpressions, "
-        "dead_code, layout, fusion, rematerialization, phases");
+        "dead_code, layout, winograd, fusion, rematerialization, phases");
   CHECK(f.trace_count() == 0);
 }

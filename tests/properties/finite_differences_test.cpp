@@ -350,6 +350,22 @@ void add_windows(std::vector<Case>& cases) {
   cases.push_back(
       {"conv_kernel_grad_in_lanes", {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 1)});
 
+  const attr::Conv tiles{.strides = {1, 1},
+                         .low = {1, 0},
+                         .high = {1, 0},
+                         .input_dilation = {1, 1},
+                         .kernel_dilation = {1, 1},
+                         .groups = 1,
+                         .input_shape = {2, 2, 4, 1},
+                         .kernel_shape = {3, 3, 1, 2}};
+  const Function by_tiles = [tiles](const Arrays& a) { return apply_op(ops::conv_winograd, {a[0], a[1]}, tiles); };
+  const Shape tiles_output{2, 2, 2, 2};
+  cases.push_back({"conv_winograd", {tiles.input_shape, tiles.kernel_shape}, by_tiles});
+  cases.push_back(
+      {"conv_input_grad_winograd", {tiles.input_shape, tiles.kernel_shape, tiles_output}, pull_back_of(by_tiles, 0)});
+  cases.push_back(
+      {"conv_kernel_grad_winograd", {tiles.input_shape, tiles.kernel_shape, tiles_output}, pull_back_of(by_tiles, 1)});
+
   struct Pool {
     Shape x, output, window, strides;
     Padding padding;

@@ -221,8 +221,9 @@ bool agree(const Array& compiled, const Array& eager, const Array& precise) {
 /// The first difference between the compiled and the eager program, in words; empty when there is none.
 std::string disagreement(unsigned seed, int length, DType dtype) {
   static const Executor one(1), three(3);
-  static const std::vector<std::string> passes = {"constant_folding", "algebra", "common_subexpressions", "dead_code",
-                                                  "layout",           "fusion",  "rematerialization",     "phases"};
+  static const std::vector<std::string> passes = {
+      "constant_folding", "algebra", "common_subexpressions", "dead_code", "layout",
+      "winograd",         "fusion",  "rematerialization",     "phases"};
   const Function program = program_of(seed, length);
   const Gradient gradient = gradient_of(program);
   const Arrays inputs = inputs_of(seed, dtype), precise = inputs_of(seed, float64);

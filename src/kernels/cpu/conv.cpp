@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <memory>
 #include <new>
-#include <numeric>
 
 #include "kernels/cpu/conv_lanes.hpp"
+#include "kernels/cpu/conv_panels.hpp"
 #include "kernels/cpu/conv_problem.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/scratch.hpp"
@@ -175,34 +175,6 @@ Tile<T> tile_under(const Problem& problem, const Block& block, std::int64_t chan
   return {memory, product(count) * channels, first, {count[1] * count[2] * channels, count[2] * channels, channels}};
 }
 
-/// Output places of one residue on an axis, and the taps through which they see the input at all.
-struct Phase {
-  std::int64_t first_out, out_step, out_count;
-  std::int64_t first_tap, tap_step, tap_count;
-  std::int64_t first_in, in_per_out, in_per_tap;
-};
-
-Phase phase_of(const Axis& axis, std::int64_t residue, std::int64_t begin, std::int64_t count) noexcept {
-  const std::int64_t dilation = axis.input_dilation;
-  Phase phase{};
-  phase.out_step = dilation / std::gcd(axis.stride, dilation);
-  phase.tap_step = dilation / std::gcd(axis.kernel_dilation, dilation);
-  phase.first_out = begin + residue;
-  phase.out_count = ceil_divide(count - residue, phase.out_step);
-  const std::int64_t origin = phase.first_out * axis.stride - axis.low;
-  for (std::int64_t tap = 0; tap < std::min(axis.taps, phase.tap_step); ++tap) {
-    const std::int64_t position = origin + tap * axis.kernel_dilation;
-    if (position % dilation != 0) continue;
-    phase.first_tap = tap;
-    phase.tap_count = ceil_divide(axis.taps - tap, phase.tap_step);
-    phase.first_in = position / dilation;
-    phase.in_per_out = axis.stride / std::gcd(axis.stride, dilation);
-    phase.in_per_tap = axis.kernel_dilation / std::gcd(axis.kernel_dilation, dilation);
-    break;
-  }
-  return phase;
-}
-
 /// Calls `function(pixels, taps)` for every phase of the block, with the pixels' places in tile and result, and the
 /// taps' in tile and kernel. The taps' last dimension is left for the channels of one group.
 template <class T, class Function>
@@ -211,7 +183,7 @@ void for_each_phase(const Problem& problem, const Block& block, const Tile<T>& t
   Extents periods;
   for (std::size_t i = 0; i < axes; ++i) {
     const Axis& axis = problem.axis[i];
-    periods[i] = std::min(axis.input_dilation / std::gcd(axis.stride, axis.input_dilation), block.count[i]);
+    periods[i] = std::min(axis.phases(), block.count[i]);
   }
   for (std::int64_t index = 0; index < product(periods); ++index) {
     Lattice pixels, taps;
@@ -376,6 +348,9 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
       if (lanes::gather(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem),
                         output.as<T>(), executor))
         return;
+      if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
+                         executor))
+        return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
       reference::conv(attributes, inputs, output, executor);
@@ -394,6 +369,9 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
       if (lanes::gather(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward),
                         output.as<T>(), executor))
         return;
+      if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
+                         executor))
+        return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
       reference::conv_input_grad(attributes, inputs, output, executor);
@@ -411,6 +389,7 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
       if (lanes::correlate(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(),
                            executor))
         return;
+      if (panels::correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), executor)) return;
     }
     if (!correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor)) {
       reference::conv_kernel_grad(attributes, inputs, output, executor);

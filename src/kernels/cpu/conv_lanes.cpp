@@ -216,9 +216,6 @@ const float* load_input(const Problem& problem, const Sizes& sizes, Layout layou
   return result;
 }
 
-float* aligned_scratch(void* memory) noexcept {
-  return reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(memory) + 63) / 64 * 64);
-}
 /// The kernel as [taps][taps][channels][features].
 void pack_weights(const Problem& problem, const float* w, const KernelLayout& kernel, float* to) noexcept {
   for (std::int64_t ky = 0; ky < problem.axis[1].taps; ++ky) {
@@ -229,12 +226,6 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
       }
     }
   }
-}
-
-template <Scratch purpose>
-float* scratch_floats(std::int64_t count) noexcept {
-  void* memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(float)) + 64);
-  return memory == nullptr ? nullptr : aligned_scratch(memory);
 }
 
 }  // namespace

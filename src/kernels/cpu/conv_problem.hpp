@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <utility>
 
 #include "kernels/kernel.hpp"
@@ -34,7 +35,37 @@ struct Axis {
     const std::int64_t span = (count - 1) * stride + (taps - 1) * kernel_dilation;
     return input_dilation == 1 ? span + 1 : span / input_dilation + 2;
   }
+  /// Output places that are so far apart see the same taps.
+  [[nodiscard]] std::int64_t phases() const noexcept { return input_dilation / std::gcd(stride, input_dilation); }
 };
+
+/// Output places of one residue on an axis, and the taps through which they see the input at all.
+struct Phase {
+  std::int64_t first_out, out_step, out_count;
+  std::int64_t first_tap, tap_step, tap_count;
+  std::int64_t first_in, in_per_out, in_per_tap;
+};
+
+inline Phase phase_of(const Axis& axis, std::int64_t residue, std::int64_t begin, std::int64_t count) noexcept {
+  const std::int64_t dilation = axis.input_dilation;
+  Phase phase{};
+  phase.out_step = axis.phases();
+  phase.tap_step = dilation / std::gcd(axis.kernel_dilation, dilation);
+  phase.first_out = begin + residue;
+  phase.out_count = ceil_divide(count - residue, phase.out_step);
+  const std::int64_t origin = phase.first_out * axis.stride - axis.low;
+  for (std::int64_t tap = 0; tap < std::min(axis.taps, phase.tap_step); ++tap) {
+    const std::int64_t position = origin + tap * axis.kernel_dilation;
+    if (position % dilation != 0) continue;
+    phase.first_tap = tap;
+    phase.tap_count = ceil_divide(axis.taps - tap, phase.tap_step);
+    phase.first_in = position / dilation;
+    phase.in_per_out = axis.stride / std::gcd(axis.stride, dilation);
+    phase.in_per_tap = axis.kernel_dilation / std::gcd(axis.kernel_dilation, dilation);
+    break;
+  }
+  return phase;
+}
 
 /// Channels and features are those of one group.
 struct Problem {

@@ -8,7 +8,24 @@
 namespace linseed::kernels::cpu {
 
 /// What a kernel needs memory for; each purpose has its own, so that one kernel may use several.
-enum class Scratch { conv_tile, conv_partials, lanes_input, lanes_cotangent, lanes_rows, lanes_weights, packed_factors };
+enum class Scratch {
+  conv_tile,
+  conv_partials,
+  lanes_input,
+  lanes_cotangent,
+  lanes_rows,
+  lanes_weights,
+  packed_factors,
+  winograd_zeros,
+  winograd_shared,
+  winograd_values,
+  winograd_weights,
+  winograd_sums,
+  panels_weights,
+  panels_rows,
+  panels_cotangent,
+  panels_sums
+};
 
 /// Memory that a thread keeps from call to call. Null when there is none to be had.
 template <Scratch purpose>
@@ -20,6 +37,16 @@ void* scratch(std::int64_t bytes) noexcept {
     capacity = memory ? bytes : 0;
   }
   return memory.get();
+}
+
+/// The same for floats, at the start of a line of the cache.
+template <Scratch purpose>
+float* scratch_floats(std::int64_t count) noexcept {
+  constexpr std::uintptr_t line = 64;
+  void* const memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(float)) + 63);
+  return memory == nullptr
+             ? nullptr
+             : reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(memory) + line - 1) / line * line);
 }
 
 }  // namespace linseed::kernels::cpu

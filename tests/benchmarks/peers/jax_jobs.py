@@ -42,6 +42,22 @@ class Guide(nn.Module):
         return nn.Dense(1)(x)
 
 
+class ResNet(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        def conv(x, features, taps, stride):
+            x = nn.Conv(features, (taps, taps), (stride, stride), use_bias=False)(x)
+            return nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+
+        x = nn.relu(conv(x, 64, 3, 1))
+        for features in (64, 128, 256, 512):
+            for first in (True, False):
+                stride = 2 if first and features > 64 else 1
+                y = conv(nn.relu(conv(x, features, 3, stride)), features, 3, 1)
+                x = nn.relu(y + (conv(x, features, 1, stride) if stride > 1 else x))
+        return nn.Dense(10)(x.mean((1, 2)))
+
+
 def classification(logits, labels):
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
@@ -83,8 +99,14 @@ def evaluation(model, x):
     return lambda: compiled(variables, x).block_until_ready()
 
 
-images = jax.random.uniform(jax.random.key(1), (256, 28, 28, 1))
-labels = jax.random.randint(jax.random.key(2), (256,), 0, 10)
+def random_images(count, shape=(28, 28, 1)):
+    return (
+        jax.random.uniform(jax.random.key(1), (count, *shape)),
+        jax.random.randint(jax.random.key(2), (count,), 0, 10),
+    )
+
+
+images, labels = random_images(256)
 momentum = optax.sgd(0.1, momentum=0.9)
 jobs = {
     "lenet_train": lambda: training(LeNet(), momentum, images, labels, classification),
@@ -93,5 +115,8 @@ jobs = {
     "guide_train": lambda: training(
         Guide(), optax.adam(1e-3), jnp.ones((8, 3)), jnp.ones((8,)), regression
     ),
+    "resnet_train": lambda: training(ResNet(), momentum, *random_images(32, (32, 32, 3)), classification),
+    "resnet_train_128": lambda: training(ResNet(), momentum, *random_images(128, (32, 32, 3)), classification),
+    "resnet_eval": lambda: evaluation(ResNet(), random_images(32, (32, 32, 3))[0]),
 }
 timing.run(jobs[name](), seconds)

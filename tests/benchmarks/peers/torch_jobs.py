@@ -30,6 +30,34 @@ def guide():
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1), nn.Flatten(0))
 
 
+def convolution(channels, features, taps, stride):
+    return nn.Sequential(
+        nn.Conv2d(channels, features, taps, stride, padding=taps // 2, bias=False), nn.BatchNorm2d(features)
+    )
+
+
+class Block(nn.Module):
+    def __init__(self, channels, features, stride):
+        super().__init__()
+        self.first = convolution(channels, features, 3, stride)
+        self.second = convolution(features, features, 3, 1)
+        self.skip = convolution(channels, features, 1, stride) if stride > 1 else nn.Identity()
+
+    def forward(self, x):
+        return (self.second(self.first(x).relu()) + self.skip(x)).relu()
+
+
+def resnet():
+    blocks = [
+        Block(channels, features, stride)
+        for before, features in ((64, 64), (64, 128), (128, 256), (256, 512))
+        for channels, stride in ((before, 1 if before == features else 2), (features, 1))
+    ]
+    return nn.Sequential(
+        convolution(3, 64, 3, 1), nn.ReLU(), *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10)
+    ).to(memory_format=torch.channels_last)
+
+
 def training(model, optimizer, x, y, loss):
     tx = optimizer(model.parameters())
     forward = torch.compile(lambda x, y: loss(model(x), y)) if mode == "compile" else lambda x, y: loss(model(x), y)
@@ -53,8 +81,11 @@ def evaluation(model, x):
     return step
 
 
-images = torch.rand(256, 1, 28, 28).to(memory_format=torch.channels_last)
-labels = torch.randint(0, 10, (256,))
+def random_images(count, *shape):
+    return torch.rand(count, *shape).to(memory_format=torch.channels_last), torch.randint(0, 10, (count,))
+
+
+images, labels = random_images(256, 1, 28, 28)
 
 
 def momentum(parameters):
@@ -68,5 +99,10 @@ jobs = {
     "guide_train": lambda: training(
         guide(), lambda p: torch.optim.Adam(p, lr=1e-3), torch.ones(8, 3), torch.ones(8), nn.functional.mse_loss
     ),
+    "resnet_train": lambda: training(resnet(), momentum, *random_images(32, 3, 32, 32), nn.functional.cross_entropy),
+    "resnet_train_128": lambda: training(
+        resnet(), momentum, *random_images(128, 3, 32, 32), nn.functional.cross_entropy
+    ),
+    "resnet_eval": lambda: evaluation(resnet(), random_images(32, 3, 32, 32)[0]),
 }
 timing.run(jobs[name](), seconds)

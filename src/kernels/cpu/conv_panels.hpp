@@ -1,0 +1,26 @@
+#pragma once
+
+#include <linseed/core/executor.hpp>
+
+#include "kernels/cpu/conv_problem.hpp"
+#include "kernels/cpu/offset_gemm.hpp"
+
+// Plain sums for convolutions of many channels, with channels in the lanes of vectors, whatever the taps, strides,
+// dilations and padding: the pixels under the taps are laid side by side for a block of outputs that stays in the
+// second cache, which takes little beside the products with at least a vector of features. Each element of a result is
+// a fixed sequence of (fused) multiply-adds: neither the number of threads nor, between AVX2 and AVX-512, the
+// instruction set shows.
+
+namespace linseed::kernels::cpu::panels {
+
+/// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False when channels or features
+/// are few, which other kernels do better, or memory is short: then y is not complete.
+bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
+            const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+
+/// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
+/// above, and for a dilated input.
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
+               VectorSet set = best_vector_set()) noexcept;
+
+}  // namespace linseed::kernels::cpu::panels
