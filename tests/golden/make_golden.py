@@ -26,6 +26,7 @@ FILES = {
     "further_optimizers": "further_optimizers",
     "curves": "curves",
     "long_curves": "long_curves",
+    "curve_noise": "curve_noise",
     "inspect": "inspect",
 }
 
