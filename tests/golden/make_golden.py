@@ -28,6 +28,10 @@ FILES = {
     "long_curves": "long_curves",
     "curve_noise": "curve_noise",
     "inspect": "inspect",
+    "initial_fields": "initial_fields",
+    "gamma": "gamma",
+    "jax_functions": "jax_functions",
+    "mixed_optimizers": "mixed_optimizers",
 }
 
 
