@@ -151,9 +151,7 @@ TEST_CASE("statistics inside of a WeightNorm move, where Flax allows none") {
   const auto [z, alone] = nn::apply(Block{}, inner, nn::mutable_({"batch_stats"}), x, true);
   check_near(y, z, 1e-5, 1e-6);
   check_near(updates.at("batch_stats/layer_instance"), alone["batch_stats"], 1e-5, 1e-6);
-  CHECK(error_of<ValueError>([&] {
-          return nn::apply(norm, variables, x);
-        }).starts_with("[Model] Block does not take 1 argument."));
+  CHECK(error_of<ValueError>([&] { return nn::apply(norm, variables, x); }).starts_with("[Model] Block does not take 1 argument."));
 
   // Statistics that are themselves normalized cannot move.
   const nn::WeightNorm all{.layer_instance = Block{}, .variable_filter = {}};
