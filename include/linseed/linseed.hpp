@@ -22,6 +22,7 @@
 
 #include <linseed/random/random.hpp>
 #include <linseed/random/distributions.hpp>
+#include <linseed/random/gamma.hpp>
 
 #include <linseed/transform/grad.hpp>
 #include <linseed/transform/jit.hpp>

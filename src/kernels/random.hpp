@@ -95,6 +95,8 @@ LINSEED_KERNEL(random_randint);
 LINSEED_KERNEL(random_split);
 LINSEED_KERNEL(random_fold_in);
 LINSEED_KERNEL(random_orthogonal);
+LINSEED_KERNEL(random_gamma);
+LINSEED_KERNEL(random_loggamma);
 }  // namespace reference
 
 namespace cpu {

@@ -56,6 +56,13 @@ Abstract orthogonal_rule(std::span<const Abstract> inputs, const Attributes&) {
   return inputs[0];
 }
 
+// A draw for each element of a parameter.
+Abstract drawn_for_rule(std::span<const Abstract> inputs, const Attributes&) {
+  ops::require_key(inputs[0]);
+  ops::require_floating("random_gamma", inputs.subspan(1));
+  return inputs[1];
+}
+
 }  // namespace
 
 namespace ops {
@@ -79,10 +86,12 @@ constexpr Op random_randint{"random_randint", draw_rule, not_differentiable, ref
 constexpr Op random_split{"random_split", split_rule, not_differentiable, ref::random_split};
 constexpr Op random_fold_in{"random_fold_in", fold_in_rule, not_differentiable, ref::random_fold_in};
 constexpr Op random_orthogonal{"random_orthogonal", orthogonal_rule, not_differentiable, ref::random_orthogonal};
+constexpr Op random_gamma{"random_gamma", drawn_for_rule, not_differentiable, ref::random_gamma};
+constexpr Op random_loggamma{"random_loggamma", drawn_for_rule, not_differentiable, ref::random_loggamma};
 
 Family random_family() {
-  static constexpr const Op* all[] = {&random_bits,  &random_uniform, &random_randint,
-                                      &random_split, &random_fold_in, &random_orthogonal};
+  static constexpr const Op* all[] = {&random_bits,    &random_uniform,    &random_randint, &random_split,
+                                      &random_fold_in, &random_orthogonal, &random_gamma,   &random_loggamma};
   return all;
 }
 

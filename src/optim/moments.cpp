@@ -1,5 +1,7 @@
 #include <linseed/optim/moments.hpp>
 
+#include <fmt/format.h>
+
 #include <linseed/core/error.hpp>
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/reduce.hpp>
@@ -21,6 +23,18 @@ Tree zero_moments(const Tree& params) {
   return {{"count", Array(0)}, {"mu", detail::zeros_like(params)}, {"nu", detail::zeros_like(params)}};
 }
 
+// `mu` as it is kept: in a dtype of its own where one is given (optax.tree.cast).
+Tree kept(const Tree& mu, std::optional<DType> mu_dtype) {
+  if (!mu_dtype) return mu;
+  return tree::map([&](const Array& m) { return astype(m, *mu_dtype); }, mu);
+}
+
+void require_moment_dtype(std::string_view op, std::optional<DType> mu_dtype) {
+  if (!mu_dtype || is_floating(*mu_dtype)) return;
+  throw DTypeError(op, "A moment is floating-point.",
+                   {.got = fmt::format("mu_dtype {}", to_string(*mu_dtype)), .expected = "float32 or float64"});
+}
+
 // mu^, looking one step ahead with Nesterov's momentum (Dozat 2016).
 Tree corrected_mean(const Tree& mu, const Tree& updates, const Scalar& b1, const Array& count, bool nesterov) {
   if (!nesterov) return debiased(mu, b1, count);
@@ -37,9 +51,14 @@ Array scaled(const Array& m, const Array& v, const Scalar& eps, const Scalar& ep
 }  // namespace
 
 GradientTransformation scale_by_adam(const AdamOptions& options) {
-  const auto& [b1, b2, eps, eps_root, nesterov] = options;
+  const auto& [b1, b2, eps, eps_root, nesterov, mu_dtype] = options;
   detail::require_all_finite("scale_by_adam", {{"b1", b1}, {"b2", b2}, {"eps", eps}, {"eps_root", eps_root}});
-  return {Description("scale_by_adam", b1, b2, eps, eps_root, nesterov), zero_moments,
+  require_moment_dtype("scale_by_adam", mu_dtype);
+  return {Description("scale_by_adam", b1, b2, eps, eps_root, nesterov, mu_dtype),
+          [dtype = mu_dtype](const Tree& params) {
+            const Tree state = zero_moments(params);
+            return state.set("mu", kept(state["mu"], dtype));
+          },
           [o = options](const Tree& updates, const Tree& state, const Tree&) {
             const Array count = next_count(state["count"]);
             const Tree mu = first_moment(updates, state["mu"], o.b1);
@@ -47,16 +66,20 @@ GradientTransformation scale_by_adam(const AdamOptions& options) {
             const auto direction = [&](const Array& m, const Array& v) { return scaled(m, v, o.eps, o.eps_root); };
             return Step{
                 tree::map(direction, corrected_mean(mu, updates, o.b1, count, o.nesterov), debiased(nu, o.b2, count)),
-                Tree{{"count", count}, {"mu", mu}, {"nu", nu}}};
+                Tree{{"count", count}, {"mu", kept(mu, o.mu_dtype)}, {"nu", nu}}};
           }};
 }
 
 GradientTransformation scale_by_amsgrad(const AdamOptions& options) {
-  const auto& [b1, b2, eps, eps_root, nesterov] = options;
+  const auto& [b1, b2, eps, eps_root, nesterov, mu_dtype] = options;
   detail::require_all_finite("scale_by_amsgrad", {{"b1", b1}, {"b2", b2}, {"eps", eps}, {"eps_root", eps_root}});
   if (nesterov) throw ValueError("scale_by_amsgrad", "AMSGrad has no variant with Nesterov's momentum.");
-  return {Description("scale_by_amsgrad", b1, b2, eps, eps_root),
-          [](const Tree& params) { return zero_moments(params).set("nu_max", detail::zeros_like(params)); },
+  require_moment_dtype("scale_by_amsgrad", mu_dtype);
+  return {Description("scale_by_amsgrad", b1, b2, eps, eps_root, mu_dtype),
+          [dtype = mu_dtype](const Tree& params) {
+            const Tree state = zero_moments(params);
+            return state.set("mu", kept(state["mu"], dtype)).set("nu_max", state["nu"]);
+          },
           [o = options](const Tree& updates, const Tree& state, const Tree&) {
             const Array count = next_count(state["count"]);
             const Tree mu = first_moment(updates, state["mu"], o.b1);
@@ -65,7 +88,7 @@ GradientTransformation scale_by_amsgrad(const AdamOptions& options) {
                                           debiased(nu, o.b2, count));
             const auto direction = [&](const Array& m, const Array& v) { return scaled(m, v, o.eps, o.eps_root); };
             return Step{tree::map(direction, debiased(mu, o.b1, count), nu_max),
-                        Tree{{"count", count}, {"mu", mu}, {"nu", nu}, {"nu_max", nu_max}}};
+                        Tree{{"count", count}, {"mu", kept(mu, o.mu_dtype)}, {"nu", nu}, {"nu_max", nu_max}}};
           }};
 }
 
@@ -165,15 +188,18 @@ GradientTransformation scale_by_yogi(const YogiOptions& options) {
           }};
 }
 
-GradientTransformation scale_by_lion(const Scalar& b1, const Scalar& b2) {
+GradientTransformation scale_by_lion(const Scalar& b1, const Scalar& b2, std::optional<DType> mu_dtype) {
   detail::require_all_finite("scale_by_lion", {{"b1", b1}, {"b2", b2}});
-  return {Description("scale_by_lion", b1, b2),
-          [](const Tree& params) { return Tree{{"count", Array(0)}, {"mu", detail::zeros_like(params)}}; },
-          [=](const Tree& updates, const Tree& state, const Tree&) {
-            const Tree blend = first_moment(updates, state["mu"], b1);
-            return Step{tree::map([](const Array& x) { return sign(x); }, blend),
-                        Tree{{"count", next_count(state["count"])}, {"mu", first_moment(updates, state["mu"], b2)}}};
-          }};
+  require_moment_dtype("scale_by_lion", mu_dtype);
+  return {
+      Description("scale_by_lion", b1, b2, mu_dtype),
+      [=](const Tree& params) { return Tree{{"count", Array(0)}, {"mu", kept(detail::zeros_like(params), mu_dtype)}}; },
+      [=](const Tree& updates, const Tree& state, const Tree&) {
+        const Tree blend = first_moment(updates, state["mu"], b1);
+        const Tree mu = first_moment(updates, state["mu"], b2);
+        return Step{tree::map([](const Array& x) { return sign(x); }, blend),
+                    Tree{{"count", next_count(state["count"])}, {"mu", kept(mu, mu_dtype)}}};
+      }};
 }
 
 namespace {

@@ -24,8 +24,8 @@ GradientTransformation nadam(const Schedule& learning_rate, AdamOptions options)
 }
 
 GradientTransformation adamw(const Schedule& learning_rate, const AdamwOptions& options) {
-  const auto& [b1, b2, eps, eps_root, weight_decay, mask, nesterov] = options;
-  return chain({scale_by_adam({b1, b2, eps, eps_root, nesterov}), add_decayed_weights(weight_decay, mask),
+  const auto& [b1, b2, eps, eps_root, weight_decay, mask, nesterov, mu_dtype] = options;
+  return chain({scale_by_adam({b1, b2, eps, eps_root, nesterov, mu_dtype}), add_decayed_weights(weight_decay, mask),
                 scale_by_learning_rate(learning_rate)});
 }
 
@@ -61,8 +61,8 @@ GradientTransformation yogi(const Schedule& learning_rate, const YogiOptions& op
 }
 
 GradientTransformation lion(const Schedule& learning_rate, const LionOptions& options) {
-  return chain({scale_by_lion(options.b1, options.b2), add_decayed_weights(options.weight_decay, options.mask),
-                scale_by_learning_rate(learning_rate)});
+  return chain({scale_by_lion(options.b1, options.b2, options.mu_dtype),
+                add_decayed_weights(options.weight_decay, options.mask), scale_by_learning_rate(learning_rate)});
 }
 
 GradientTransformation rmsprop(const Schedule& learning_rate, const RmspropOptions& options) {
@@ -129,6 +129,16 @@ GradientTransformation optimistic_adam_v2(const Schedule& learning_rate, const S
                                           const AdamOptions& options) {
   return chain(
       {scale_by_adam(options), scale_by_optimistic_gradient(alpha, beta), scale_by_learning_rate(learning_rate)});
+}
+
+GradientTransformation optimistic_adam(const Scalar& learning_rate, const std::optional<Scalar>& optimism,
+                                       const AdamOptions& options) {
+  return chain({scale_by_adam(options), scale_by_optimistic_gradient(learning_rate, optimism.value_or(learning_rate)),
+                scale_by_learning_rate(1.0)});
+}
+
+GradientTransformation sm3(const Scalar& learning_rate, const Scalar& momentum) {
+  return chain({scale_by_sm3({.b1 = momentum}), scale(learning_rate.negated())});
 }
 
 GradientTransformation adan(const Schedule& learning_rate, const AdanOptimizerOptions& options) {

@@ -69,6 +69,23 @@ Array triangular(const Array& key, double left, double mode, double right, const
   return where(u < (mode - left) / width, rising, falling);
 }
 
+Array double_sided_maxwell(const Array& key, double loc, double scale, const Shape& shape, DType dtype) {
+  require(true, "random::double_sided_maxwell", loc, "a finite location");
+  require(true, "random::double_sided_maxwell", scale, "a finite scale");
+  const auto [maxwell_key, sign_key] = split<2>(key);
+  return rademacher(sign_key, shape, dtype) * maxwell(maxwell_key, shape, dtype) * scale + loc;
+}
+
+Array wald(const Array& key, double mean, const Shape& shape, DType dtype) {
+  require(mean > 0.0, "random::wald", mean, "a mean above 0");
+  const auto [normal_key, uniform_key] = split<2>(key);
+  const Array y = square(normal(normal_key, shape, dtype));
+  const double squared = mean * mean;
+  const Array root = sqrt(4.0 * mean * y + squared * square(y));
+  const Array x = mean + squared * y / 2.0 - mean / 2.0 * root;
+  return where(uniform(uniform_key, shape, dtype) <= mean / (mean + x), x, squared / x);
+}
+
 Array geometric(const Array& key, double p, const Shape& shape) {
   require(p > 0.0 && p < 1.0, "random::geometric", p, "a probability between 0 and 1");
   const Array u = uniform(key, shape);

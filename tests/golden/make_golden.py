@@ -26,7 +26,12 @@ FILES = {
     "further_optimizers": "further_optimizers",
     "curves": "curves",
     "long_curves": "long_curves",
+    "curve_noise": "curve_noise",
     "inspect": "inspect",
+    "initial_fields": "initial_fields",
+    "gamma": "gamma",
+    "jax_functions": "jax_functions",
+    "mixed_optimizers": "mixed_optimizers",
 }
 
 

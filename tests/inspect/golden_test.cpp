@@ -102,6 +102,7 @@ TEST_CASE("module tables have Flax's rows") {
 }
 
 TEST_CASE("capture_intermediates keeps what Flax keeps") {
+  const golden::Measured measured("flax.linen.Module.apply");
   for (const json& entry : golden_file().where("kind", "capture")) {
     CAPTURE(entry.at("name").get<std::string>());
     nn::CaptureFilter filter;
@@ -140,6 +141,7 @@ TEST_CASE("structures and methods are captured under Flax's names") {
 }
 
 TEST_CASE("gradients by perturbations are gradients by hidden values") {
+  const golden::Measured measured("flax.linen.Module.perturb");
   const json& entry = golden_file()["perturb"];
   const Tree expected_variables = support::tree_of(entry.at("variables"));
   const Array x = support::array_of(entry.at("x"));

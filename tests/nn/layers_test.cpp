@@ -106,6 +106,8 @@ TEST_CASE("layers refuse settings and inputs that do not fit") {
         "[Dropout] The rate must lie between 0 and 1.\n  got: 1.5");
   CHECK(init_error<ValueError>(nn::Dropout{.rate = -0.5, .deterministic = true}, ones({2})) ==
         "[Dropout] The rate must lie between 0 and 1.\n  got: -0.5");
+  CHECK(init_error<ValueError>(nn::Dropout{.rate = std::nan(""), .deterministic = true}, ones({2})) ==
+        "[Dropout] The rate must lie between 0 and 1.\n  got: nan");
   CHECK(init_error<DTypeError>(nn::Dropout{.deterministic = false}, ones({2}, int32)) ==
         "[Dropout] The input must be floating-point.\n  got: int32[2]");
   CHECK(init_error<ValueError>(nn::Sequential{}, ones({2})) == "[Sequential] There are no layers.");

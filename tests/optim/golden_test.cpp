@@ -107,6 +107,7 @@ TEST_CASE("fifty steps of every transformation follow Optax, eager and compiled"
         golden::numbers<double>(file()["inputs"].at("gradient_at_step_7")));
   check_trajectories(file());
   check_trajectories(golden::load("further_optimizers.json"));
+  check_trajectories(golden::load("mixed_optimizers.json"));
 }
 
 TEST_CASE("factored second moments follow Optax: which axes, and in five steps") {

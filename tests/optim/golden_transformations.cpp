@@ -173,6 +173,11 @@ std::optional<GradientTransformation> further(const std::string& fn, const Argum
     options.nesterov = a.get("nesterov", true);
     return optim::optimistic_adam_v2(a.schedule("learning_rate"), a.get("alpha", 1.0), a.get("beta", 1.0), options);
   }
+  if (fn == "optimistic_adam") {
+    optim::AdamOptions options = adam_options(a);
+    options.nesterov = a.get("nesterov", true);
+    return optim::optimistic_adam(a.number("learning_rate"), a.optional("optimism"), options);
+  }
   if (fn == "noisy_sgd") {
     return optim::noisy_sgd(a.schedule("learning_rate"), linseed::random::key(a.get("key", 0)), a.get("eta", 0.01),
                             a.get("gamma", 0.55));

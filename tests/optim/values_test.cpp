@@ -1,5 +1,6 @@
 // Transformations, schedules and masks as values: equality, what jit sees of them, and bad input.
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include <doctest/doctest.h>
@@ -78,7 +79,7 @@ TEST_CASE("what holds a caller's state is equal to its copies only") {
 }
 
 TEST_CASE("a transformation says what it is") {
-  CHECK(to_string(optim::adam(1e-3)) == "chain({scale_by_adam(0.9, 0.999, 1e-08, 0, false), scale(-0.001)})");
+  CHECK(to_string(optim::adam(1e-3)) == "chain({scale_by_adam(0.9, 0.999, 1e-08, 0, false, none), scale(-0.001)})");
   CHECK(to_string(optim::masked(optim::scale(2.0), {{"a \"b\"", true}})) ==
         "masked(scale(2), ({\"a \\\"b\\\"\", true}))");
   CHECK(to_string(optim::GradientTransformation()) == "empty");
@@ -190,6 +191,44 @@ TEST_CASE("hyper-parameters must be finite scalars") {
         "[periodic_update] The period must be positive.\n  got: 0");
   CHECK(error_of<ValueError>([] { return optim::conditionally_mask(optim::sgd(0.1), {}); }) ==
         "[conditionally_mask] The condition is empty.");
+}
+
+TEST_CASE("every optimizer refuses numbers that are not finite") {
+  using Make = std::function<optim::GradientTransformation(double)>;
+  const std::vector<std::pair<const char*, Make>> makers = {
+      {"nadam", [](double x) { return optim::nadam(0.1, {.eps = x}); }},
+      {"adamw", [](double x) { return optim::adamw(0.1, {.b2 = x}); }},
+      {"amsgrad", [](double x) { return optim::amsgrad(0.1, {.eps_root = x}); }},
+      {"adamax", [](double x) { return optim::adamax(0.1, {.eps = x}); }},
+      {"radam", [](double x) { return optim::radam(0.1, {.threshold = x}); }},
+      {"adabelief", [](double x) { return optim::adabelief(0.1, {.b1 = x}); }},
+      {"yogi", [](double x) { return optim::yogi(0.1, {.initial_accumulator_value = x}); }},
+      {"lion", [](double x) { return optim::lion(0.1, {.b2 = x}); }},
+      {"rmsprop", [](double x) { return optim::rmsprop(0.1, {.decay = x}); }},
+      {"adagrad", [](double x) { return optim::adagrad(0.1, {.eps = x}); }},
+      {"adadelta", [](double x) { return optim::adadelta(0.1, {.rho = x}); }},
+      {"lamb", [](double x) { return optim::lamb(0.1, {.eps = x}); }},
+      {"lars", [](double x) { return optim::lars(0.1, {.trust_coefficient = x}); }},
+      {"signum", [](double x) { return optim::signum(0.1, x); }},
+      {"fromage", [](double x) { return optim::fromage(0.1, x); }},
+      {"adan", [](double x) { return optim::adan(0.1, {.b3 = x}); }},
+      {"novograd", [](double x) { return optim::novograd(0.1, {.b2 = x}); }},
+      {"rprop", [](double x) { return optim::rprop(x); }},
+      {"sm3", [](double x) { return optim::sm3(x); }},
+      {"optimistic_adam", [](double x) { return optim::optimistic_adam(x); }},
+      {"optimistic_adam_v2", [](double x) { return optim::optimistic_adam_v2(0.1, x); }},
+      {"noisy_sgd", [](double x) { return optim::noisy_sgd(0.1, random::key(0), x); }},
+      {"adafactor", [](double x) { return optim::adafactor(0.1, {.decay_rate = x}); }},
+      {"clip", [](double x) { return optim::clip(x); }},
+      {"ema", [](double x) { return optim::ema(x); }},
+      {"add_decayed_weights", [](double x) { return optim::add_decayed_weights(x); }}};
+  for (const auto& [name, make] : makers) {
+    CAPTURE(name);
+    for (const double number : {not_a_number, infinity, -infinity}) {
+      CAPTURE(number);
+      CHECK(error_of<ValueError>([&] { return make(number); }).find("must be finite") != std::string::npos);
+    }
+  }
 }
 
 TEST_CASE("schedules refuse what makes no sense, each by its name") {

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <optional>
+
 #include <linseed/core/array.hpp>
 
 namespace linseed::nn {
 
-// Activations of jax.nn that flax.linen does not have.
+// Functions of jax.nn that flax.linen does not have.
 
 /// x (jax.nn.identity)
 [[nodiscard]] inline Array identity(const Array& x) { return x; }
@@ -16,5 +18,12 @@ namespace linseed::nn {
 [[nodiscard]] Array sparse_plus(const Array& x);
 /// clip(x + 1, 0, 2) / 2, the derivative of sparse_plus (jax.nn.sparse_sigmoid)
 [[nodiscard]] Array sparse_sigmoid(const Array& x);
+/// log(1 - exp(-x)) for positive x, exact near zero and far from it (jax.nn.log1mexp; Maechler 2012). 0 gives minus
+/// infinity, a negative number NaN.
+[[nodiscard]] Array log1mexp(const Array& x);
+/// log(mean(exp(x))) over `axes`, without overflow (jax.nn.logmeanexp). With a bool mask `where`, which broadcasts to
+/// x, of what it leaves; of nothing NaN.
+[[nodiscard]] Array logmeanexp(const Array& x, const Axes& axes = {}, bool keepdims = false,
+                               const std::optional<Array>& where = {});
 
 }  // namespace linseed::nn

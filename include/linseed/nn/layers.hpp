@@ -7,6 +7,7 @@
 // clang-format off: the order is that of reading
 #include <linseed/nn/linear.hpp>
 #include <linseed/nn/conv.hpp>
+#include <linseed/nn/grouped_attention.hpp>
 #include <linseed/nn/norm.hpp>
 #include <linseed/nn/weight_norm.hpp>
 #include <linseed/nn/stochastic.hpp>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include <linseed/core/array.hpp>
@@ -32,6 +33,18 @@ struct ClassOptions {
 /// -labels * log_sigmoid(logits) - (1 - labels) * log_sigmoid(-logits), element by element
 /// (optax.sigmoid_binary_cross_entropy).
 [[nodiscard]] Array sigmoid_binary_cross_entropy(const Array& logits, const Array& labels);
+
+struct CtcOptions {
+  std::int64_t blank_id = 0;  ///< the class that stands for no label
+  double log_epsilon = -1e5;  ///< the logarithm of a probability that counts as 0
+};
+/// Connectionist temporal classification (Graves et al. 2006; optax.ctc_loss): minus the logarithm of the probability
+/// that logits [batch, time, classes] give to the labels [batch, labels], an integer for each; [batch]. Paddings, of
+/// the shapes [batch, time] and [batch, labels], are 1 where there is nothing, and stand at the end. Labels that do not
+/// fit into the time cost about -log_epsilon. Throws DTypeError or ShapeError when the arguments do not fit, ValueError
+/// for a blank_id that is no class.
+[[nodiscard]] Array ctc_loss(const Array& logits, const Array& logit_paddings, const Array& labels,
+                             const Array& label_paddings, const CtcOptions& options = {});
 
 struct FocalOptions {
   std::optional<double> alpha = {};  ///< weight of the label 1; 1 - alpha that of 0

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include <linseed/optim/hyperparameter.hpp>
 #include <linseed/optim/transform.hpp>
@@ -11,7 +12,7 @@ namespace linseed::optim {
 // update of a leaf, t the number of updates including this one; mu and nu start at zeros of the parameters' shapes and
 // dtypes, and mu^ = mu / (1 - b1^t), nu^ = nu / (1 - b2^t), the powers in float32 (float64 for
 // float64 parameters). Hyper-parameters that are not finite
-// throw ValueError.
+// throw ValueError, a `mu_dtype` that is not floating-point DTypeError.
 
 /// Of adam and its kin.
 struct AdamOptions {
@@ -20,6 +21,7 @@ struct AdamOptions {
   Scalar eps = 1e-8;
   Scalar eps_root = 0.0;  ///< inside the square root
   bool nesterov = false;
+  std::optional<DType> mu_dtype = {};  ///< in which mu is kept between updates; that of the parameters if not given
 };
 /// mu = (1 - b1) g + b1 mu, nu = (1 - b2) g^2 + b2 nu; u = mu^ / (sqrt(nu^ + eps_root) + eps). With `nesterov`
 /// mu^ = b1 mu / (1 - b1^(t+1)) + (1 - b1) g / (1 - b1^t). State {"count", "mu", "nu"} (optax.scale_by_adam).
@@ -73,7 +75,8 @@ struct YogiOptions {
 [[nodiscard]] GradientTransformation scale_by_yogi(const YogiOptions& options = {});
 
 /// u = sign((1 - b1) g + b1 mu), then mu = (1 - b2) g + b2 mu. State {"count", "mu"} (optax.scale_by_lion).
-[[nodiscard]] GradientTransformation scale_by_lion(const Scalar& b1 = 0.9, const Scalar& b2 = 0.99);
+[[nodiscard]] GradientTransformation scale_by_lion(const Scalar& b1 = 0.9, const Scalar& b2 = 0.99,
+                                                   std::optional<DType> mu_dtype = {});
 
 struct RmsOptions {
   Scalar decay = 0.9;
@@ -99,6 +102,17 @@ struct RssOptions {
 /// e_g = (1 - rho) g^2 + rho e_g; u = sqrt(e_x + eps) / sqrt(e_g + eps) g; e_x = (1 - rho) u^2 + rho e_x. State
 /// {"e_g", "e_x"} (optax.scale_by_adadelta).
 [[nodiscard]] GradientTransformation scale_by_adadelta(const Scalar& rho = 0.9, const Scalar& eps = 1e-6);
+
+struct Sm3Options {
+  Scalar b1 = 0.9;
+  Scalar b2 = 1.0;
+  Scalar eps = 1e-8;
+};
+/// Keeps for each axis i of a leaf the largest second moments s_i along it. s = (1 - b2) g^2 + b2 min_i s_i, or
+/// g^2 + min_i s_i with b2 = 1; u = nu = (1 - b1) g / sqrt(s + eps) + b1 nu, without the first term where s is 0; then
+/// s_i is the maximum of s over the other axes. State {"mu": {leaf: {"0": s_0, ...}}, "nu"} (Anil et al. 2019;
+/// optax.scale_by_sm3). Throws ShapeError for a leaf without axes.
+[[nodiscard]] GradientTransformation scale_by_sm3(const Sm3Options& options = {});
 
 struct AdanOptions {
   Scalar b1 = 0.98;

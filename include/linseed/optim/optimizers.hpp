@@ -36,6 +36,7 @@ struct AdamwOptions {
   Schedule weight_decay = 1e-4;
   std::optional<Mask> mask = {};  ///< which weights decay
   bool nesterov = false;
+  std::optional<DType> mu_dtype = {};
 };
 /// Adam with decoupled decay of weights (Loshchilov and Hutter 2019; optax.adamw): scale_by_adam, add_decayed_weights.
 [[nodiscard]] GradientTransformation adamw(const Schedule& learning_rate, const AdamwOptions& options = {});
@@ -69,6 +70,7 @@ struct LionOptions {
   Scalar b2 = 0.99;
   Schedule weight_decay = 1e-3;
   std::optional<Mask> mask = {};
+  std::optional<DType> mu_dtype = {};
 };
 /// Lion (Chen et al. 2023; optax.lion): scale_by_lion, add_decayed_weights.
 [[nodiscard]] GradientTransformation lion(const Schedule& learning_rate, const LionOptions& options = {});
@@ -141,6 +143,15 @@ struct LarsOptions {
 [[nodiscard]] GradientTransformation optimistic_adam_v2(const Schedule& learning_rate, const Scalar& alpha = 1.0,
                                                         const Scalar& beta = 1.0,
                                                         const AdamOptions& options = {.nesterov = true});
+
+/// The same with the learning rate as alpha and `optimism`, which is the learning rate if not given, as beta
+/// (optax.optimistic_adam, which Optax deprecates): scale_by_adam, scale_by_optimistic_gradient, and -1.
+[[nodiscard]] GradientTransformation optimistic_adam(const Scalar& learning_rate,
+                                                     const std::optional<Scalar>& optimism = {},
+                                                     const AdamOptions& options = {.nesterov = true});
+
+/// SM3 (Anil et al. 2019; optax.sm3): scale_by_sm3, scale.
+[[nodiscard]] GradientTransformation sm3(const Scalar& learning_rate, const Scalar& momentum = 0.9);
 
 struct AdanOptimizerOptions {
   Scalar b1 = 0.98;

@@ -23,6 +23,11 @@ namespace linseed::random {
 /// Density rising linearly from `left` to `mode` and falling to `right`; left <= mode <= right and left < right.
 [[nodiscard]] Array triangular(const Array& key, double left, double mode, double right, const Shape& shape,
                                DType dtype = DType::float32);
+/// loc + scale * a Maxwell number with a random sign.
+[[nodiscard]] Array double_sided_maxwell(const Array& key, double loc, double scale, const Shape& shape,
+                                         DType dtype = DType::float32);
+/// Wald (inverse Gaussian) with scale 1, for a positive mean (Michael, Schucany and Haas 1976).
+[[nodiscard]] Array wald(const Array& key, double mean, const Shape& shape, DType dtype = DType::float32);
 /// The number of trials up to the first success, int32, for a probability 0 < p < 1.
 [[nodiscard]] Array geometric(const Array& key, double p, const Shape& shape);
 

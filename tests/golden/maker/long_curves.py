@@ -40,10 +40,12 @@ def batch_of(name, size, step):
     return x[rows], y[rows]
 
 
-def run(name, jit):
+def run(name, jit, change=lambda variables: variables, dtype=jnp.float32):
+    """The losses and the running statistics after 50 and all steps; `change` makes the variables to begin with."""
     model, size, optimizer, args = RUNS[name]
     first = jnp.asarray(batch_of(name, size, 0)[0])
-    variables = model.init(jax.random.key(0), first, train=False)
+    variables = change(model.init(jax.random.key(0), first, train=False))
+    variables = jax.tree.map(lambda v: v.astype(dtype), variables)
     params, stats = variables["params"], variables.get("batch_stats", {})
     tx = getattr(optax, optimizer)(**args)
     state = tx.init(params)
@@ -72,8 +74,9 @@ def run(name, jit):
     for step in range(STEPS):
         x, y = batch_of(name, size, step)
         key = jax.random.fold_in(jax.random.key(1), step)
-        params, stats, state, loss = update(params, stats, state, jnp.asarray(x), jnp.asarray(y), key)
-        losses.append(np.float32(loss))
+        x = jnp.asarray(x).astype(dtype)
+        params, stats, state, loss = update(params, stats, state, x, jnp.asarray(y), key)
+        losses.append(np.asarray(loss)[()])
         if step + 1 in (50, STEPS):
             kept[str(step + 1)] = stats
     return np.array(losses), kept
