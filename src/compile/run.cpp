@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <new>
 #include <utility>
 
 #include "compile/pack.hpp"
@@ -21,8 +20,7 @@ void Memory::require(std::size_t size) {
   if (size <= size_) return;
   std::free(std::exchange(bytes_, nullptr));
   size_ = 0;
-  bytes_ = static_cast<std::byte*>(std::aligned_alloc(alignment, aligned(size)));
-  if (bytes_ == nullptr) throw std::bad_alloc();
+  bytes_ = detail::allocate_bytes(size, "jit");
   size_ = size;
 }
 

@@ -24,7 +24,7 @@ class Memory {
   Memory& operator=(const Memory&) = delete;
   ~Memory();
 
-  /// Throws std::bad_alloc.
+  /// Throws MemoryError.
   void require(std::size_t size);
   [[nodiscard]] std::byte* get() const noexcept { return bytes_; }
 
@@ -69,7 +69,7 @@ class Run {
  public:
   using Use = Workplace::Use;
 
-  /// Throws std::bad_alloc.
+  /// Throws MemoryError.
   explicit Run(const Plan& plan);
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -81,7 +81,7 @@ class Run {
   [[nodiscard]] std::span<Use> uses();
 
   /// Makes the outputs, still without values. An output that is the kept input at its home is left empty. All memory is
-  /// there when this returns: a std::bad_alloc leaves the inputs as they were.
+  /// there when this returns: a MemoryError leaves the inputs as they were.
   [[nodiscard]] std::span<Array> prepare(const Executor& executor);
   /// Computes the outputs. Adds to `seconds`, unless empty, those of each of the plan's lines.
   void execute(const Executor& executor, std::span<double> seconds = {}) noexcept;

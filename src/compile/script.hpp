@@ -21,7 +21,7 @@ class Plan;
 class Script {
  public:
   Script() = default;
-  /// `values`: the addresses of root values, as far as they are known. Throws std::bad_alloc.
+  /// `values`: the addresses of root values, as far as they are known.
   Script(const Plan& plan, std::span<void* const> values);
 
   /// Tells where a value is from now on. `padded`: its memory goes on to a multiple of 64 bytes; otherwise a small step

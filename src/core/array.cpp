@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <new>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -70,19 +69,31 @@ Array concrete_value(const Array& array) {
   return {};
 }
 
-std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
+std::size_t bytes_of(const Shape& shape, DType dtype, std::string_view op) {
+  constexpr std::int64_t most = std::int64_t{1} << 48;
   std::int64_t bytes = static_cast<std::int64_t>(size_of(dtype));
   for (const std::int64_t extent : shape) {
-    if (extent < 0 || __builtin_mul_overflow(bytes, extent, &bytes)) {
-      throw ShapeError("Array", extent < 0 ? "An extent is negative." : "The Array is too large to address.",
-                       {.got = to_string(shape)});
-    }
+    if (extent < 0) throw ShapeError(op, "An extent is negative.", {.got = to_string(shape)});
+    if (__builtin_mul_overflow(bytes, extent, &bytes) || bytes > most)
+      throw ShapeError(op, "The Array is too large to address.", {.got = to_string(shape)});
   }
-  constexpr std::int64_t alignment = 64;
-  const std::int64_t padded = (bytes / alignment + 1) * alignment;
-  void* memory = std::aligned_alloc(alignment, static_cast<std::size_t>(padded));
-  if (memory == nullptr) throw std::bad_alloc();
-  std::memset(static_cast<std::byte*>(memory) + bytes, 0, static_cast<std::size_t>(padded - bytes));
+  return static_cast<std::size_t>(bytes);
+}
+
+namespace {
+constexpr std::size_t alignment = 64;
+}
+
+std::byte* allocate_bytes(std::size_t bytes, std::string_view op) {
+  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(alignment, (bytes / alignment + 1) * alignment));
+  if (memory == nullptr) throw MemoryError(op, "Memory is short.", {.got = fmt::format("a need of {} bytes", bytes)});
+  return memory;
+}
+
+std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
+  const std::size_t bytes = bytes_of(shape, dtype);
+  std::byte* const memory = allocate_bytes(bytes, "Array");
+  std::memset(memory + bytes, 0, alignment - bytes % alignment);
   return {memory, [](void* p) { std::free(p); }};
 }
 

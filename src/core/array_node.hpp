@@ -42,9 +42,16 @@ Array settled(const Array& array);
 /// The concrete Array underneath all traces, or an empty one.
 Array concrete_value(const Array& array);
 
-/// An uninitialised, 64-byte aligned buffer for `shape`, with zeros behind it up to a multiple of 64 bytes: whole vectors
-/// may be read and written. Throws ShapeError for a negative extent or when the size does
-/// not fit into memory's address range, std::bad_alloc when memory is short.
+/// The bytes of so many elements. Throws ShapeError, naming `op`, for a negative extent or more than any machine
+/// addresses (2^48).
+std::size_t bytes_of(const Shape& shape, DType dtype, std::string_view op = "Array");
+
+/// Uninitialised memory that begins at and goes on to a multiple of 64 bytes; for std::free. Throws MemoryError, naming
+/// `op`.
+std::byte* allocate_bytes(std::size_t bytes, std::string_view op);
+
+/// An uninitialised buffer for `shape`, in such memory, with zeros behind the elements: whole vectors may be read and
+/// written. Throws what these throw.
 std::shared_ptr<void> allocate(const Shape& shape, DType dtype);
 
 }  // namespace detail

@@ -44,6 +44,7 @@ Array ProgramTrace::record(const Op& op, std::span<const Array> operands, const 
   std::vector<Abstract> abstracts;
   for (const Array& operand : operands) abstracts.push_back(abstract(operand));
   ProgramData::Node node{.op = &op, .attributes = attributes, .result = op.shape_rule(abstracts, attributes)};
+  static_cast<void>(detail::bytes_of(node.result.shape, node.result.dtype, op.name));
   for (const Array& operand : operands) node.operands.push_back(node_of(operand));
   return add(std::move(node));
 }

@@ -223,3 +223,30 @@ TEST_CASE("explain and profile say what runs") {
   (void)plain(ones({3}));
   CHECK(plain.explain() == "interpreted op by op\n");
 }
+
+TEST_CASE("what no memory holds is refused before anything is touched") {
+  State state{made(1.0), made(2.0)};
+  const void* const w = address(state.w);
+  const auto intact = [&] { return address(state.w) == w && identical(state.w, made(1.0)); };
+
+  // An outer product of 256 TiB that has to be stored.
+  const auto outer = [](const State& s, const Array& x) {
+    const Array product = dot(reshape(x, {-1, 1}), reshape(x, {1, -1}));
+    return std::pair(State{s.w * 2, s.v}, sum(transpose(product) * product));
+  };
+  const Array long_one = full({1 << 23}, 1.0) * 1.0;
+  const auto compiled = jit(outer);
+  CHECK_THROWS_WITH_AS((void)compiled(std::move(state), long_one),
+                       doctest::Contains("[jit] Memory is short.\n  got: a need of "), MemoryError);
+  CHECK(intact());
+  CHECK(identical(compiled(std::move(state), made(1.0)).first.w, full({4, 5}, 2.0)));  // one that fits goes through
+
+  // More than any machine addresses, though it would never be stored: its number of elements is not a number.
+  const std::int64_t many = std::int64_t{1} << 40;
+  const auto inside = jit([&](const Array& x) { return sum(exp(broadcast_to(x, {many, many, 4}))); });
+  CHECK_THROWS_WITH_AS((void)inside(full({4}, 1.0)),
+                       "[broadcast_to] The Array is too large to address.\n  got: (1099511627776, 1099511627776, 4)",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS((void)zeros({many, 32}), "[Array] Memory is short.\n  got: a need of 140737488355328 bytes",
+                       MemoryError);
+}

@@ -63,6 +63,10 @@ struct TraceError : Error {
 struct CarryError : StructureError {
   using StructureError::StructureError;
 };
+/// More memory was needed than there is. What was asked for is not done, and nothing else has changed.
+struct MemoryError : Error {
+  using Error::Error;
+};
 /// A file that cannot be read or written, or does not hold what it should.
 struct FileError : Error {
   using Error::Error;
