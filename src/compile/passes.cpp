@@ -1,6 +1,7 @@
 #include "compile/passes.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -137,16 +138,82 @@ std::optional<Array> constant_along(const Array& x, const Shape& product, const 
   return reshape(x, kept);
 }
 
+bool same_value(const Array& a, const Array& b) { return &ArrayNode::of(a) == &ArrayNode::of(b); }
+
+/// The sum of `x` over `axes`, if `m` is the mean of `x` over them.
+std::optional<Array> sum_behind_mean(Array m, const Array& x, const InlineVector<int, max_rank>& axes,
+                                     const Definitions& definitions) {
+  double count = 1.0;
+  for (const int axis : axes) count *= static_cast<double>(x.shape()[static_cast<std::size_t>(axis)]);
+  bool divided = false;
+  while (true) {
+    const Definitions::Definition* step = nullptr;
+    if ((step = definitions.find(m, ops::reshape)) || (step = definitions.find(m, ops::broadcast_to))) {
+      m = step->operands[0];
+    } else if (!divided && ((step = definitions.find(m, ops::mul)) || (step = definitions.find(m, ops::div)))) {
+      const auto number = number_in(step->operands[1]);
+      const double expected = step->op == &ops::mul ? 1.0 / count : count;
+      if (!number || std::abs(*number - expected) > 1e-6 * expected) return std::nullopt;
+      m = step->operands[0];
+      divided = true;
+    } else {
+      break;
+    }
+  }
+  const auto* sum = definitions.find(m, ops::reduce_sum);
+  const bool is_sum = sum != nullptr && same_value(sum->operands[0], x) &&
+                      std::get<attr::AxisSet>(*sum->attributes).axes == axes && (divided || count == 1.0);
+  return is_sum ? std::optional(m) : std::nullopt;
+}
+
+/// The sum of `x` over `axes` if it is zero but for rounding, as that of deviations from a mean is: gradients through a
+/// variance are full of them. Gives a zero that is NaN where the sum would be.
+std::optional<Array> vanishing_sum(const Array& x, const InlineVector<int, max_rank>& axes,
+                                   const Definitions& definitions) {
+  const auto inside = [&](const Array& part) {
+    return part.shape() == x.shape() ? vanishing_sum(part, axes, definitions) : std::nullopt;
+  };
+  if (const auto* negated = definitions.find(x, ops::neg)) return inside(negated->operands[0]);
+  if (const auto* both = definitions.find(x, ops::add)) {
+    const auto left = inside(both->operands[0]), right = inside(both->operands[1]);
+    return left && right ? std::optional(*left + *right) : std::nullopt;
+  }
+  if (const auto* product = definitions.find(x, ops::mul)) {
+    for (const std::size_t side : {0U, 1U}) {
+      const auto factor = constant_along(product->operands[side], x.shape(), axes);
+      const auto zero = factor ? inside(product->operands[1 - side]) : std::nullopt;
+      if (zero) return *zero * *factor;
+    }
+  }
+  if (const auto* deviation = definitions.find(x, ops::sub); deviation && deviation->operands[0].shape() == x.shape()) {
+    const auto& [value, mean] = std::tie(deviation->operands[0], deviation->operands[1]);
+    const auto sum = sum_behind_mean(mean, value, axes, definitions);
+    return sum && constant_along(mean, x.shape(), axes) ? std::optional(*sum * 0.0) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 /// The value of `op(operands)` by a cheaper way, if there is one.
 std::optional<Array> simpler(const Op& op, std::span<const Array> operands, const Node& node,
                              const Definitions& definitions) {
   const auto same_type = [&](const Array& x) { return abstract(x) == node.result; };
   const Array& x = operands.empty() ? Array() : operands[0];
 
+  if (&op == &ops::add || &op == &ops::sub || &op == &ops::mul || &op == &ops::div) {  // which broadcast by themselves
+    for (const std::size_t side : {0U, 1U}) {
+      const auto* spread = definitions.find(operands[side], ops::broadcast_to);
+      if (spread == nullptr || operands[1 - side].shape() != node.result.shape) continue;
+      const Array& own = spread->operands[0];
+      return side == 0 ? apply_op(op, {own, operands[1]}) : apply_op(op, {operands[0], own});
+    }
+  }
   if (&op == &ops::mul || &op == &ops::div || &op == &ops::sub) {
     const double neutral = &op == &ops::sub ? 0.0 : 1.0;
     if (number_in(operands[1]) == neutral && same_type(x)) return x;
     if (&op == &ops::mul && number_in(x) == neutral && same_type(operands[1])) return operands[1];
+  }
+  if (&op == &ops::div && operands[1].size() < x.size()) {  // one division per group instead of one per element
+    if (const auto* root = definitions.find(operands[1], ops::sqrt)) return x * rsqrt(root->operands[0]);
   }
   if (&op == &ops::neg) {
     if (const auto* inner = definitions.find(x, ops::neg)) return inner->operands[0];
@@ -178,6 +245,9 @@ std::optional<Array> simpler(const Op& op, std::span<const Array> operands, cons
   if (&op == &ops::reduce_sum) {
     const auto& axes = std::get<attr::AxisSet>(node.attributes).axes;
     if (axes.empty()) return x;
+    if (x.size() > 0) {
+      if (const auto zero = vanishing_sum(x, axes, definitions)) return reshape(*zero, node.result.shape);
+    }
     const auto sum = [&](const Array& of) { return apply_op(ops::reduce_sum, {of}, node.attributes); };
     if (const auto* inner = definitions.find(x, ops::neg)) return -sum(inner->operands[0]);
     // Not of nothing: 0 is its sum even where the factor is NaN.
@@ -210,7 +280,10 @@ Program algebra(const Program& program) {
 std::span<const Pass> simplifications() noexcept {
   static constexpr Pass all[] = {
       {"constant_folding", "computes what depends on constants alone", constant_folding},
-      {"algebra", "drops operations that change nothing, and takes constant factors out of sums", algebra},
+      {"algebra",
+       "drops what changes nothing, takes constant factors out of sums, knows that deviations from a mean add up to "
+       "zero",
+       algebra},
       {"common_subexpressions", "computes equal values once", common_subexpressions},
       {"dead_code", "drops what no output needs", dead_code},
   };

@@ -1,11 +1,15 @@
 #include "compile/passes.hpp"
 
+#include <cmath>
+#include <limits>
+
 #include <doctest/doctest.h>
 
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/linalg.hpp>
 #include <linseed/ops/reduce.hpp>
 #include <linseed/ops/shape.hpp>
+#include <linseed/transform/grad.hpp>
 #include <linseed/transform/jit.hpp>
 
 #include "program/program.hpp"
@@ -119,4 +123,69 @@ TEST_CASE("an unknown pass is an error that lists the known ones") {
         "[jit] There is no such pass.\n  got: magic\n  expected: constant_folding, algebra, common_subexpressions, "
         "dead_code, layout, winograd, fusion, rematerialization, phases");
   CHECK(f.trace_count() == 0);
+}
+
+namespace {
+
+/// Batch normalization as its formula says it, with the variance taken from deviations.
+Array normalized_loss(const Array& a) {
+  const Array m = mean(a, Axes{0, 1}, /*keepdims=*/true);
+  const Array v = mean(square(a - m), Axes{0, 1}, /*keepdims=*/true);
+  const Array y = (a - m) / sqrt(v + 1e-5);
+  return sum(y * y * y);
+}
+
+Array samples(std::int64_t rows) {
+  std::vector<double> numbers;
+  for (std::int64_t i = 0; i < rows * 12; ++i) numbers.push_back(std::sin(1.7 * static_cast<double>(i)) * 3 + 1);
+  return Array::from(numbers, {rows, 4, 3});
+}
+
+}  // namespace
+
+TEST_CASE("algebra knows that deviations from a mean add up to zero") {
+  const Array a = samples(5);
+  const auto gradient = [](const Array& z) { return grad(normalized_loss)(z); };
+  const Program traced = after("common_subexpressions", make_program(gradient, a));
+  const Program simplified = after("dead_code", after("algebra", after("algebra", traced)));
+  CHECK(simplified.count("reduce_sum") == traced.count("reduce_sum") - 2);  // one of them of the loss, which is dead
+  CHECK(simplified.count("broadcast_to") == 0);
+  support::check_near(values(simplified, {a})[0], gradient(a), 1e-12, 1e-12);
+
+  // Sums that look alike but do not vanish: of other axes, of another value's mean, of a mean of something else.
+  const auto sums = [](const Array& z) {
+    const Array m = mean(z, 0, true);
+    return std::vector<Array>{sum(z - m, 0),
+                              sum(z - m, 1),
+                              sum(z * 2 - m, 0),
+                              sum(z - m * 2, 0),
+                              sum((z - m) * m, 0),
+                              sum((z - m) * z, 0),
+                              sum((z - m) * 3 - (z - m), 0),
+                              sum((z - m) * 3 + -(z - m), 0)};
+  };
+  const Array z = reshape(a, {20, 3});
+  const auto expected = sums(z);
+  const auto got = values(after("algebra", after("algebra", make_program(sums, z))), {z});
+  for (std::size_t k = 0; k < got.size(); ++k) {
+    CAPTURE(k);
+    support::check_near(got[k], expected[k], 1e-12, 1e-12);
+  }
+}
+
+TEST_CASE("a sum that vanishes is still NaN where the values are") {
+  const auto f = [](const Array& z) { return sum(z - mean(z, 0, true), 0); };
+  const Array z{{1.0, std::numeric_limits<double>::infinity(), 2.0}, {2.0, 1.0, std::nan("")}};
+  const auto got = support::doubles(values(after("algebra", make_program(f, z)), {z})[0]);
+  CHECK(got[0] == 0.0);
+  CHECK(std::isnan(got[1]));
+  CHECK(std::isnan(got[2]));
+}
+
+TEST_CASE("a division by a root that many share becomes a product") {
+  const auto f = [](const Array& a, const Array& v) { return a / sqrt(v) + v / sqrt(v); };
+  const Array a = samples(2), v = Array::from(std::vector<double>{4.0, 0.25, 1e-300}, {3});
+  const Program program = after("dead_code", after("algebra", make_program(f, a, v)));
+  CHECK(program.count("div") == 1);
+  support::check_near(values(program, {a, v})[0], f(a, v), 1e-15);
 }
