@@ -10,6 +10,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/cpu/winograd.hpp"
 #include "ops/conv.hpp"
+#include "ops/conv_helpers.hpp"
 #include "program/program.hpp"
 #include "support.hpp"
 
@@ -17,37 +18,10 @@ using namespace linseed;
 
 namespace {
 
-Array normal(const Shape& shape, int seed) {
-  return random::normal(random::key(static_cast<std::uint32_t>(seed)), shape);
-}
+using conv_helpers::error, conv_helpers::normal, conv_helpers::run, conv_helpers::run_reference;
 
 Program conv_program(const Shape& x, const Shape& w, const ConvOptions& options = {}) {
   return make_program([&](const Array& a, const Array& b) { return conv(a, b, options); }, zeros(x), zeros(w));
-}
-attr::Conv attributes_of(const Shape& x, const Shape& w, const Padding& padding) {
-  return std::get<attr::Conv>(conv_program(x, w, {.padding = padding}).data().nodes.back().attributes);
-}
-
-Array run(const Op& op, const Array& a, const Array& b, const attr::Conv& conv, int threads = 1) {
-  const std::vector<Abstract> types{abstract(a), abstract(b)};
-  return execute(op, std::vector<Array>{a, b}, conv, op.shape_rule(types, conv), Executor(threads));
-}
-/// Plain sums in double.
-Array run_reference(Op op, const Array& a, const Array& b, const attr::Conv& conv) {
-  op.fast = nullptr;
-  return run(op, a, b, conv);
-}
-
-/// The largest difference over the largest element.
-double error(std::span<const float> got, std::span<const float> expected) {
-  double difference = 0.0, largest = 0.0;
-  REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double deviation = std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
-    if (!(deviation <= difference)) difference = deviation;  // NaN stays
-    largest = std::max(largest, std::fabs(static_cast<double>(expected[i])));
-  }
-  return difference / largest;
 }
 
 struct Trial {
@@ -84,7 +58,7 @@ const std::vector<Trial>& trials() {
 TEST_CASE("Winograd's convolutions are near the plain sums, in every instruction set") {
   using namespace kernels::cpu;
   for (const Trial& t : trials()) {
-    const attr::Conv conv = attributes_of(t.x(), t.w(), t.padding);
+    const attr::Conv conv = conv_helpers::attributes_of(t.x(), t.w(), {.padding = t.padding});
     INFO(to_string(Attributes(conv)));
     const Array x = normal(t.x(), 1), w = normal(t.w(), 2);
     const Array y = run_reference(ops::conv_winograd, x, w, conv);
@@ -123,7 +97,7 @@ TEST_CASE("Winograd's convolutions are near the plain sums, in every instruction
 
 TEST_CASE("Winograd's convolutions give the same bits on any number of threads") {
   for (const Trial& t : trials()) {
-    const attr::Conv conv = attributes_of(t.x(), t.w(), t.padding);
+    const attr::Conv conv = conv_helpers::attributes_of(t.x(), t.w(), {.padding = t.padding});
     INFO(to_string(Attributes(conv)));
     const Array x = normal(t.x(), 1), w = normal(t.w(), 2);
     const Array y = run(ops::conv_winograd, x, w, conv);
@@ -139,8 +113,7 @@ TEST_CASE("Winograd's convolutions give the same bits on any number of threads")
 
 TEST_CASE("Winograd's ops take what tiles cannot do to the plain kernels") {
   const auto check = [](const Shape& x_shape, const Shape& w_shape, const ConvOptions& options, DType dtype = float32) {
-    const attr::Conv conv =
-        std::get<attr::Conv>(conv_program(x_shape, w_shape, options).data().nodes.back().attributes);
+    const attr::Conv conv = conv_helpers::attributes_of(x_shape, w_shape, options);
     INFO(to_string(Attributes(conv)));
     const Array x = astype(normal(x_shape, 1), dtype), w = astype(normal(w_shape, 2), dtype);
     const Array y = run(ops::conv, x, w, conv);

@@ -10,6 +10,7 @@
 #include <linseed/linseed.hpp>
 
 #include "ops/conv.hpp"
+#include "ops/conv_helpers.hpp"
 #include "program/op.hpp"
 #include "program/program.hpp"
 
@@ -18,9 +19,7 @@ using namespace linseed::kernels::cpu;
 
 namespace {
 
-Array normal(const Shape& shape, int seed) {
-  return random::normal(random::key(static_cast<std::uint32_t>(seed)), shape);
-}
+using conv_helpers::error, conv_helpers::normal, conv_helpers::run, conv_helpers::run_reference;
 
 struct Trial {
   Shape x, w;
@@ -49,31 +48,7 @@ const std::vector<Trial>& trials() {
   return all;
 }
 
-attr::Conv attributes_of(const Trial& t) {
-  const Program program =
-      make_program([&](const Array& a, const Array& b) { return conv(a, b, t.options); }, zeros(t.x), zeros(t.w));
-  return std::get<attr::Conv>(program.data().nodes.back().attributes);
-}
-
-Array run(Op op, const Array& a, const Array& b, const attr::Conv& conv, int threads, bool reference = false) {
-  if (reference) op.fast = nullptr;
-  const std::vector<Abstract> types{abstract(a), abstract(b)};
-  return execute(op, std::vector<Array>{a, b}, conv, op.shape_rule(types, conv), Executor(threads));
-}
-
-/// The largest difference over the largest element.
-double error(std::span<const float> got, std::span<const float> expected) {
-  double difference = 0.0, largest = 0.0;
-  REQUIRE(got.size() == expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double deviation = std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
-    if (!(deviation <= difference)) difference = deviation;  // NaN stays
-    largest = std::max(largest, std::fabs(static_cast<double>(expected[i])));
-  }
-  return difference / largest;
-}
-
-double error(const Array& got, const Array& expected) { return error(got.data<float>(), expected.data<float>()); }
+attr::Conv attributes_of(const Trial& t) { return conv_helpers::attributes_of(t.x, t.w, t.options); }
 
 }  // namespace
 
@@ -82,10 +57,10 @@ TEST_CASE("sums of many channels agree with the reference in every instruction s
     const attr::Conv conv = attributes_of(t);
     INFO(to_string(Attributes(conv)));
     const Array x = normal(t.x, 1), w = normal(t.w, 2);
-    const Array y = run(ops::conv, x, w, conv, 1, true);
+    const Array y = run_reference(ops::conv, x, w, conv);
     const Array dy = normal(y.shape(), 3);
-    const Array dx = run(ops::conv_input_grad, dy, w, conv, 1, true);
-    const Array dw = run(ops::conv_kernel_grad, x, dy, conv, 1, true);
+    const Array dx = run_reference(ops::conv_input_grad, dy, w, conv);
+    const Array dw = run_reference(ops::conv_kernel_grad, x, dy, conv);
     const Problem problem = forward_problem(conv, y.shape());
     const bool is_dilated = conv.input_dilation != Shape::filled(conv.input_dilation.rank(), 1);
     std::vector<float> by_avx2;
@@ -124,9 +99,9 @@ TEST_CASE("convolutions of many channels give the same bits on any number of thr
     const Array x = normal(t.x, 1), w = normal(t.w, 2);
     const Array y = run(ops::conv, x, w, conv, 1), dx = run(ops::conv_input_grad, y, w, conv, 1),
                 dw = run(ops::conv_kernel_grad, x, y, conv, 1);
-    CHECK(error(y, run(ops::conv, x, w, conv, 1, true)) < 2e-6);
-    CHECK(error(dx, run(ops::conv_input_grad, y, w, conv, 1, true)) < 2e-6);
-    CHECK(error(dw, run(ops::conv_kernel_grad, x, y, conv, 1, true)) < 2e-6);
+    CHECK(error(y, run_reference(ops::conv, x, w, conv)) < 2e-6);
+    CHECK(error(dx, run_reference(ops::conv_input_grad, y, w, conv)) < 2e-6);
+    CHECK(error(dw, run_reference(ops::conv_kernel_grad, x, y, conv)) < 2e-6);
     for (const int threads : {2, 3, 4, 8}) {
       CHECK(identical(run(ops::conv, x, w, conv, threads), y));
       CHECK(identical(run(ops::conv_input_grad, y, w, conv, threads), dx));
@@ -162,7 +137,7 @@ TEST_CASE("convolutions of many channels and no pixels, or no samples, are empty
     INFO(to_string(Attributes(conv)));
     const Array x = normal(x_shape, 1), w = normal(w_shape, 2);
     const Array y = run(ops::conv, x, w, conv, 2);
-    CHECK(identical(y, run(ops::conv, x, w, conv, 1, true)));
+    CHECK(identical(y, run_reference(ops::conv, x, w, conv)));
     CHECK(identical(run(ops::conv_input_grad, y, w, conv, 2), zeros(x_shape)));
     CHECK(identical(run(ops::conv_kernel_grad, x, y, conv, 2), zeros(w_shape)));
   };

@@ -4,6 +4,7 @@
 #include <bit>
 #include <iterator>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/call.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
@@ -12,6 +13,13 @@
 namespace linseed::kernels {
 
 namespace {
+
+/// 1 and 0 for what holds and does not, in the form that the compiler makes vectors of; other results as they are.
+template <class T>
+constexpr float as_float(T value) noexcept {
+  if constexpr (std::is_same_v<T, bool>) return value ? 1.0F : 0.0F;
+  return static_cast<float>(value);
+}
 
 namespace portable {
 #include "kernels/cpu/tape_loops.inc"
