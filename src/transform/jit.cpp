@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <cstdint>
 #include <mutex>
 #include <optional>
 
@@ -252,68 +253,107 @@ std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type,
   return entry;
 }
 
+namespace {
+
+/// One call of a compiled program: which arguments it may take apart, and how its result is put together.
+class CompiledCall {
+ public:
+  using Part = JitCache::ResultPart;
+
+  CompiledCall(const JitCache::Entry& entry, void* const* places, const bool* moved, compile::Run& run)
+      : entry_(entry), places_(places), run_(run) {
+    for (std::size_t i = 0; i < std::min(arguments(), most_given_up); ++i) {
+      if (moved[i] && !overlaps_others(i)) given_up_ |= std::uint64_t{1} << i;
+    }
+    const auto uses = run_.uses();
+    for (std::size_t i = 0; i < arguments(); ++i) {
+      std::size_t input = entry_.first_inputs[i];
+      for (const Tree::LeafPlace& leaf : leaves_of(i))
+        uses[input++].donated = is_given_up(i) && leaf.unshared && is_sole_holder(*leaf.array);
+    }
+    for (const Part& part : entry_.parts) {
+      if (!is_taken_over(part)) continue;
+      const std::size_t first = entry_.first_inputs[static_cast<std::size_t>(part.argument)];
+      for (std::size_t k = 0; k < part.outputs; ++k) uses[first + k].kept = true;
+    }
+  }
+
+  void operator()(void* result, const Executor& executor) {
+    const std::span<Array> outputs = run_.prepare(executor);
+    const pytree::Type& type = *entry_.type->result;
+    std::optional<pytree::Places> part_places;
+    if (type.kind == pytree::Type::Kind::tuple) part_places.emplace(type, result);
+    const auto place_of = [&](const Part& part) {
+      return part_places ? (*part_places)[static_cast<std::size_t>(&part - entry_.parts.data())] : result;
+    };
+    for (const Part& part : entry_.parts) {
+      if (!is_taken_over(part))
+        pytree::assign_leaves(*part.type, place_of(part), outputs.subspan(part.first_output, part.outputs));
+    }
+    run_.execute(executor);  // from here on, nothing fails
+    for (const Part& part : entry_.parts) {
+      if (!is_taken_over(part)) continue;
+      const auto argument = static_cast<std::size_t>(part.argument);
+      const auto leaves = leaves_of(argument);
+      for (std::size_t k = 0; k < part.outputs; ++k) {
+        Array& output = outputs[part.first_output + k];
+        if (output.defined()) const_cast<Array&>(*leaves[k].array) = std::move(output);
+      }
+      part.type->move(place_of(part), places_[argument]);
+    }
+  }
+
+ private:
+  static constexpr std::size_t most_given_up = 64;  // arguments
+
+  [[nodiscard]] std::size_t arguments() const noexcept { return entry_.first_inputs.size() - 1; }
+  [[nodiscard]] std::span<const Tree::LeafPlace> leaves_of(std::size_t argument) const noexcept {
+    const std::size_t first = entry_.first_inputs[argument];
+    return std::span(run_.inputs()).subspan(first, entry_.first_inputs[argument + 1] - first);
+  }
+  /// Whether an argument is part of another one, as in step(std::move(state), state.params), or the same.
+  [[nodiscard]] bool overlaps_others(std::size_t argument) const noexcept {
+    const auto own = leaves_of(argument);
+    for (std::size_t other = 0; other < arguments(); ++other) {
+      if (other == argument) continue;
+      for (const Tree::LeafPlace& leaf : leaves_of(other)) {
+        for (const Tree::LeafPlace& mine : own) {
+          if (leaf.array == mine.array) return true;
+        }
+      }
+    }
+    return false;
+  }
+  [[nodiscard]] bool is_given_up(std::size_t argument) const noexcept {
+    return argument < most_given_up && (given_up_ >> argument & 1) != 0;
+  }
+  /// Whether an argument becomes a part of the result: then only what changes in it is replaced.
+  [[nodiscard]] bool is_taken_over(const Part& part) const noexcept {
+    if (part.argument < 0 || !is_given_up(static_cast<std::size_t>(part.argument))) return false;
+    const auto leaves = leaves_of(static_cast<std::size_t>(part.argument));
+    return std::all_of(leaves.begin(), leaves.end(), [](const Tree::LeafPlace& leaf) { return leaf.unshared; });
+  }
+
+  const JitCache::Entry& entry_;
+  void* const* places_;
+  compile::Run& run_;
+  std::uint64_t given_up_ = 0;  // one bit per argument
+};
+
+}  // namespace
+
 void JitCache::run(const Entry& entry, void* const* places, const bool* moved, void* result) const {
   const Executor& executor = state_->options.executor;
   const Arguments arguments(*entry.type->arguments, places);
-  std::optional<compile::Run> compiled_run;
   if (entry.compiled) {
-    auto& inputs = compiled_run.emplace(entry.compiled->plan).inputs();
-    for (std::size_t i = 0; i < arguments.size(); ++i) pytree::find_leaves(arguments[i], inputs);
-    if (!std::all_of(inputs.begin(), inputs.end(), is_concrete)) compiled_run.reset();
+    compile::Run run(entry.compiled->plan);
+    for (std::size_t i = 0; i < arguments.size(); ++i) pytree::find_leaves(arguments[i], run.inputs());
+    if (std::all_of(run.inputs().begin(), run.inputs().end(), is_concrete))
+      return CompiledCall(entry, places, moved, run)(result, executor);
   }
-  if (!compiled_run) {
-    std::vector<Array> leaves = arguments.leaves();
-    for (Array& leaf : leaves) leaf = settled(leaf);
-    pytree::assign_leaves(*entry.type->result, result, interpret(entry.program.data(), leaves, executor));
-    return;
-  }
-
-  compile::Run& run = *compiled_run;
-  const auto& inputs = run.inputs();
-  const auto uses = run.uses();
-  const auto leaves_of = [&](std::size_t argument) {
-    return std::span(inputs).subspan(entry.first_inputs[argument],
-                                     entry.first_inputs[argument + 1] - entry.first_inputs[argument]);
-  };
-  for (std::size_t i = 0; i < arguments.size(); ++i) {
-    if (!moved[i]) continue;
-    std::size_t input = entry.first_inputs[i];
-    for (const Tree::LeafPlace& leaf : leaves_of(i))
-      uses[input++].donated = leaf.unshared && is_sole_holder(*leaf.array);
-  }
-  // An argument that is given up whole becomes its part of the result: only what changes in it is replaced.
-  const auto becomes_part = [&](const ResultPart& part) {
-    if (part.argument < 0 || !moved[part.argument]) return false;
-    const auto leaves = leaves_of(static_cast<std::size_t>(part.argument));
-    return std::all_of(leaves.begin(), leaves.end(), [](const Tree::LeafPlace& leaf) { return leaf.unshared; });
-  };
-  for (const ResultPart& part : entry.parts) {
-    if (!becomes_part(part)) continue;
-    const std::size_t first = entry.first_inputs[static_cast<std::size_t>(part.argument)];
-    for (std::size_t k = 0; k < part.outputs; ++k) uses[first + k].kept = true;
-  }
-  const std::span<Array> outputs = run.prepare(executor);
-  const pytree::Type& type = *entry.type->result;
-  std::optional<pytree::Places> part_places;
-  if (type.kind == pytree::Type::Kind::tuple) part_places.emplace(type, result);
-  const auto place_of = [&](const ResultPart& part) {
-    return part_places ? (*part_places)[static_cast<std::size_t>(&part - entry.parts.data())] : result;
-  };
-  for (const ResultPart& part : entry.parts) {
-    if (!becomes_part(part))
-      pytree::assign_leaves(*part.type, place_of(part), outputs.subspan(part.first_output, part.outputs));
-  }
-  run.execute(executor);  // from here on, nothing fails
-  for (const ResultPart& part : entry.parts) {
-    if (!becomes_part(part)) continue;
-    const auto argument = static_cast<std::size_t>(part.argument);
-    const auto leaves = leaves_of(argument);
-    for (std::size_t k = 0; k < part.outputs; ++k) {
-      Array& output = outputs[part.first_output + k];
-      if (output.defined()) const_cast<Array&>(*leaves[k].array) = std::move(output);
-    }
-    part.type->move(place_of(part), places[argument]);
-  }
+  std::vector<Array> leaves = arguments.leaves();
+  for (Array& leaf : leaves) leaf = settled(leaf);
+  pytree::assign_leaves(*entry.type->result, result, interpret(entry.program.data(), leaves, executor));
 }
 
 std::size_t JitCache::size() const { return state_->count.load(); }

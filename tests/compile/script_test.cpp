@@ -181,3 +181,31 @@ TEST_CASE("two states of one type that go in and come out crosswise keep their v
   CHECK(support::doubles(a.w) == std::vector<double>(4, 1.0));
   CHECK(support::doubles(b.w) == std::vector<double>(4, 2.0));
 }
+
+TEST_CASE("an argument that is moved while another one refers into it is not overwritten") {
+  struct State {
+    Tree params;
+    Array w;
+  };
+  const auto fresh = [] { return State{Tree{{"a", full({4}, 1.0) * 1.0}}, full({4}, 2.0) * 1.0}; };
+  const auto values = [](const Array& array) { return support::doubles(array); };
+  const auto step = jit([](const State& s, const Array& w, const Tree& params) {
+    const Array grown = s.w + 1;
+    return std::pair(State{Tree{{"a", s.params["a"].array() + 1}}, grown}, grown + w * 10 + params["a"].array() * 100);
+  });
+  State state = fresh();
+  Array mixed;
+  std::tie(state, mixed) = step(std::move(state), state.w, state.params);
+  CHECK(values(state.w) == std::vector<double>(4, 3.0));
+  CHECK(values(state.params["a"]) == std::vector<double>(4, 2.0));
+  CHECK(values(mixed) == std::vector<double>(4, 123.0));
+
+  const auto both = jit(
+      [](const State& s, const State& t) { return std::pair(State{s.params, s.w + t.w}, State{t.params, t.w * 5}); });
+  State twice = fresh();
+  const auto [first, second] = both(std::move(twice), std::move(twice));  // NOLINT: that is the point
+  CHECK(values(first.w) == std::vector<double>(4, 4.0));
+  CHECK(values(second.w) == std::vector<double>(4, 10.0));
+  CHECK(values(first.params["a"]) == std::vector<double>(4, 1.0));
+  CHECK(values(second.params["a"]) == std::vector<double>(4, 1.0));
+}

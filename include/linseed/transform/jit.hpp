@@ -124,9 +124,9 @@ class Jitted {
   explicit Jitted(F f, JitOptions options = {})
       : f_(std::make_shared<const F>(std::move(f))), cache_(std::move(options)) {}
 
-  /// Runs the function. Arguments without Arrays are static: they are compared by value, and another value means
-  /// another trace. An argument passed by std::move is consumed when the call succeeds; when it throws, arguments are
-  /// as they were. Throws CarryError when a state (a struct) that goes in first comes out first with other structure,
+  /// Runs the function. Static arguments, without Arrays, are compared by value: another value means another trace. An
+  /// argument passed by std::move is consumed when the call succeeds (what it alone holds is overwritten); as it was
+  /// when it throws. Throws CarryError when a state (a struct) that goes in and comes out first has another structure,
   /// shapes or dtypes, and TraceError when the function asks for values of what is being traced.
   template <class... Args>
   auto operator()(Args&&... args) const {
