@@ -87,6 +87,22 @@ def measure(options):
     return table
 
 
+def brief(table):
+    """One row per job: milliseconds of each library."""
+    names = list(next(iter(table.values()))[0])
+    lines = [
+        "<!-- brief: milliseconds per step -->",
+        f"| milliseconds per step | threads | {' | '.join(names)} | ratio |",
+        "|---|---|" + "---|" * (len(names) + 1),
+    ]
+    for (job, threads), (medians, _, _) in table.items():
+        step = {name: statistics.median(m) for name, m in medians.items()}
+        best = min(time for name, time in step.items() if name != "linseed")
+        times = " | ".join(f"{step[name]:.4g}" for name in names)
+        lines.append(f"| {JOBS[job][0]} | {threads} | {times} | {best / step['linseed']:.1f} |")
+    return lines + ["<!-- details -->", ""]
+
+
 def page(options, table):
     lines = [
         BEGIN,
@@ -96,6 +112,7 @@ def page(options, table):
         "",
         f"{processor()}, {os.cpu_count()} cores. {options.rounds} rounds of {options.seconds:g} s, by `tests/benchmarks/run.sh`.",
         "",
+        *brief(table),
         "| job | threads | library | ms per step | examples/s | ratio | start, s | memory, MB |",
         "|---|---|---|---|---|---|---|---|",
     ]
