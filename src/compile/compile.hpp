@@ -22,7 +22,7 @@ struct Compiled {
   Plan plan;
 };
 
-/// The names of everything that can be switched off: the passes, "fusion" and "rematerialization".
+/// The names of everything that can be switched off: the passes, and the parts of planning.
 std::vector<std::string_view> pass_names();
 
 /// Runs the passes that are not in `disabled` and plans the result; `homes` as in Plan::Options. Throws ValueError for

@@ -71,6 +71,7 @@ Run::Run(const Plan& plan) : plan_(plan), place_(plan.workplaces().take()) {
 
 Run::~Run() {
   place_->inputs.clear();
+  place_->uses.clear();
   for (auto& buffer : place_->made) {
     if (buffer) buffer.reset();
   }
@@ -81,14 +82,14 @@ Run::~Run() {
 }
 
 std::span<Run::Use> Run::uses() {
-  place_->uses.assign(place_->inputs.size(), {});
+  place_->uses.resize(place_->inputs.size());
   return place_->uses;
 }
 
 std::span<Array> Run::prepare(const Executor& executor) {
   const auto& program = plan_.program();
   const auto input = [&](int index) -> const Array& { return *place_->inputs[static_cast<std::size_t>(index)].array; };
-  const auto use_of = [&](int index) { return place_->uses[static_cast<std::size_t>(index)]; };
+  const auto use_of = [uses = uses()](int index) { return uses[static_cast<std::size_t>(index)]; };
   const auto move = [&](int value, void* address, bool padded) {
     place_->values[static_cast<std::size_t>(value)] = address;
     place_->script.move(value, address, padded);

@@ -77,7 +77,7 @@ class Run {
 
   /// The inputs, to be filled in: concrete Arrays that outlive the run.
   [[nodiscard]] std::vector<Tree::LeafPlace>& inputs() noexcept { return place_->inputs; }
-  /// One per input; asked for when these are there.
+  /// One per input, once these are there; by default each is only read.
   [[nodiscard]] std::span<Use> uses();
 
   /// Makes the outputs, still without values. An output that is the kept input at its home is left empty. All memory is

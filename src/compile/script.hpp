@@ -2,9 +2,7 @@
 
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "compile/step.hpp"

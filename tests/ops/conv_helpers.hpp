@@ -44,13 +44,27 @@ inline Array run_reference(Op op, const Array& a, const Array& b, const linseed:
   return run(op, a, b, conv);
 }
 
-/// The largest difference over the largest element.
+/// Memory for a result in a frame that shows whether anything is written beyond it.
+class Framed {
+ public:
+  explicit Framed(const Array& like) : memory_(static_cast<std::size_t>(like.size()) + 2, frame) {}
+  [[nodiscard]] float* data() noexcept { return memory_.data() + 1; }
+  [[nodiscard]] std::span<const float> values() const { return std::span(memory_).subspan(1, memory_.size() - 2); }
+  [[nodiscard]] bool is_intact() const { return memory_.front() == frame && memory_.back() == frame; }
+
+ private:
+  static constexpr float frame = 7.0F;
+  std::vector<float> memory_;
+};
+
+/// The largest difference over the largest element; NaN if there is one.
 inline double error(std::span<const float> got, std::span<const float> expected) {
   double difference = 0.0, largest = 0.0;
   REQUIRE(got.size() == expected.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     const double deviation = std::fabs(static_cast<double>(got[i]) - static_cast<double>(expected[i]));
-    if (!(deviation <= difference)) difference = deviation;  // NaN stays
+    if (std::isnan(deviation)) return deviation;
+    difference = std::max(difference, deviation);
     largest = std::max(largest, std::fabs(static_cast<double>(expected[i])));
   }
   return difference / largest;

@@ -125,8 +125,8 @@ class Jitted {
       : f_(std::make_shared<const F>(std::move(f))), cache_(std::move(options)) {}
 
   /// Runs the function. Static arguments, without Arrays, are compared by value: another value means another trace. An
-  /// argument passed by std::move is consumed when the call succeeds (what it alone holds is overwritten); as it was
-  /// when it throws. Throws CarryError when a state (a struct) that goes in and comes out first has another structure,
+  /// argument passed by std::move is consumed (what it alone holds, overwritten) unless the call throws: then it stays
+  /// as it was. Throws CarryError when a state (a struct) that goes in and comes out first has another structure,
   /// shapes or dtypes, and TraceError when the function asks for values of what is being traced.
   template <class... Args>
   auto operator()(Args&&... args) const {

@@ -6,17 +6,11 @@
 #include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/scratch.hpp"
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define LINSEED_LANES 1
-#include <immintrin.h>
-#else
-#define LINSEED_LANES 0
-#endif
+#include "kernels/cpu/vectors.hpp"
 
 namespace linseed::kernels::cpu::lanes {
 
-#if LINSEED_LANES
+#if LINSEED_X86_TILES
 
 namespace {
 
@@ -54,15 +48,9 @@ constexpr std::int64_t strip_elements = 6 << 10;
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
-using Vector = __m256;
-constexpr std::int64_t vector_lanes = 8;
+using namespace vectors::avx2;
+constexpr std::int64_t vector_lanes = vectors::avx2::lanes;
 constexpr int most_features = 3, most_features_of_five = 2;  // of a kernel's gradient, in tiles of 3 and 5 taps
-inline void pin(Vector& v) noexcept { asm("" : "+x"(v)); }
-inline Vector zero() noexcept { return _mm256_setzero_ps(); }
-inline Vector load(const float* from) noexcept { return _mm256_loadu_ps(from); }
-inline void store(float* to, Vector v) noexcept { _mm256_storeu_ps(to, v); }
-inline Vector splat(float value) noexcept { return _mm256_set1_ps(value); }
-inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
 #include "kernels/cpu/conv_lanes_tile.inc"
 
 void gather_row(const Row& row) noexcept {
@@ -95,15 +83,9 @@ void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx2,fma")
 namespace avx512 {
-using Vector = __m512;
-constexpr std::int64_t vector_lanes = 16;
+using namespace vectors::avx512;
+constexpr std::int64_t vector_lanes = vectors::avx512::lanes;
 constexpr int most_features = 8, most_features_of_five = 4;
-inline void pin(Vector& v) noexcept { asm("" : "+v"(v)); }
-inline Vector zero() noexcept { return _mm512_setzero_ps(); }
-inline Vector load(const float* from) noexcept { return _mm512_loadu_ps(from); }
-inline void store(float* to, Vector v) noexcept { _mm512_storeu_ps(to, v); }
-inline Vector splat(float value) noexcept { return _mm512_set1_ps(value); }
-inline Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
 #include "kernels/cpu/conv_lanes_tile.inc"
 
 void gather_row(const Row& row) noexcept {

@@ -21,10 +21,14 @@ constexpr float as_float(T value) noexcept {
   return static_cast<float>(value);
 }
 
+constexpr std::int64_t one_vector = 16;  // elements: of the widest vectors
+
 namespace portable {
+#define LINSEED_ELEMENTS(n) n
 #include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ELEMENTS
 namespace of_one_vector {
-#define LINSEED_ELEMENTS 16
+#define LINSEED_ELEMENTS(n) (static_cast<void>(n), one_vector)
 #include "kernels/cpu/tape_loops.inc"
 #undef LINSEED_ELEMENTS
 }  // namespace of_one_vector
@@ -34,9 +38,11 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
+#define LINSEED_ELEMENTS(n) n
 #include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ELEMENTS
 namespace of_one_vector {
-#define LINSEED_ELEMENTS 16
+#define LINSEED_ELEMENTS(n) (static_cast<void>(n), one_vector)
 #include "kernels/cpu/tape_loops.inc"
 #undef LINSEED_ELEMENTS
 }  // namespace of_one_vector
@@ -45,9 +51,11 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
+#define LINSEED_ELEMENTS(n) n
 #include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ELEMENTS
 namespace of_one_vector {
-#define LINSEED_ELEMENTS 16
+#define LINSEED_ELEMENTS(n) (static_cast<void>(n), one_vector)
 #include "kernels/cpu/tape_loops.inc"
 #undef LINSEED_ELEMENTS
 }  // namespace of_one_vector
@@ -158,7 +166,6 @@ class Places {
 }  // namespace
 
 Loop loop_at(LoopIndex index, std::int64_t count) noexcept {
-  constexpr std::int64_t one_vector = 16;
   return (count == one_vector ? best_loops().one_vector : best_loops().any)[index];
 }
 
