@@ -72,11 +72,9 @@ Run::Run(const Plan& plan) : plan_(plan), place_(plan.workplaces().take()) {
 Run::~Run() {
   place_->inputs.clear();
   place_->uses.clear();
-  for (auto& buffer : place_->made) {
-    if (buffer) buffer.reset();
-  }
-  for (Array& output : place_->outputs) {
-    if (output.defined()) output = Array();
+  if (place_->arrangement) {
+    for (const std::size_t c : place_->arrangement->made) place_->made[c].reset();
+    for (const std::size_t k : place_->arrangement->handed) place_->outputs[k] = Array();
   }
   plan_.workplaces().keep(std::move(place_));
 }
@@ -86,45 +84,69 @@ std::span<Run::Use> Run::uses() {
   return place_->uses;
 }
 
+/// Finds what follows from the uses.
+void Run::arrange() {
+  const auto& program = plan_.program();
+  Workplace::Arrangement found;
+  found.uses = place_->uses;
+  found.written_over_by.assign(place_->inputs.size(), -1);
+  found.bound.assign(place_->inputs.size(), nullptr);
+  const auto use_of = [&](int input) { return found.uses[static_cast<std::size_t>(input)]; };
+  for (std::size_t c = 0; c < plan_.computed().size(); ++c) {
+    const int source = plan_.takeovers()[c];
+    if (source >= 0 && use_of(source).donated) {
+      found.written_over_by[static_cast<std::size_t>(source)] = plan_.computed()[c];
+    } else {
+      found.made.push_back(c);
+    }
+  }
+  for (std::size_t k = 0; k < program.outputs.size(); ++k) {
+    const int home = plan_.homes()[k];
+    const Location location = plan_.location(plan_.root(program.outputs[k]));
+    const bool stays = home >= 0 && use_of(home).kept &&
+                       ((location.kind == Location::Kind::input && static_cast<int>(location.index) == home) ||
+                        (location.kind == Location::Kind::output && use_of(home).donated &&
+                         plan_.takeovers()[location.index] == home));
+    if (!stays) found.handed.push_back(k);
+  }
+  place_->arrangement = std::move(found);
+}
+
 std::span<Array> Run::prepare(const Executor& executor) {
   const auto& program = plan_.program();
   const auto input = [&](int index) -> const Array& { return *place_->inputs[static_cast<std::size_t>(index)].array; };
-  const auto use_of = [uses = uses()](int index) { return uses[static_cast<std::size_t>(index)]; };
   const auto move = [&](int value, void* address, bool padded) {
     place_->values[static_cast<std::size_t>(value)] = address;
     place_->script.move(value, address, padded);
   };
   place_->local.require(plan_.local_bytes() * static_cast<std::size_t>(executor.threads()));
+  if (!place_->arrangement || !std::ranges::equal(uses(), place_->arrangement->uses)) arrange();
+  Workplace::Arrangement& arrangement = *place_->arrangement;
   for (std::size_t i = 0; i < place_->inputs.size(); ++i) {
     const ArrayNode& node = *ArrayNode::peek(*place_->inputs[i].array);
-    move(program.inputs[i], const_cast<void*>(node.buffer.get()), node.writable);
+    auto* const address = const_cast<void*>(node.buffer.get());
+    if (arrangement.bound[i] == address) continue;
+    arrangement.bound[i] = node.writable ? address : nullptr;
+    move(program.inputs[i], address, node.writable);
+    if (const int value = arrangement.written_over_by[i]; value >= 0) move(value, address, true);
   }
-  for (std::size_t c = 0; c < plan_.computed().size(); ++c) {
+  for (const std::size_t c : arrangement.made) {
     const int value = plan_.computed()[c];
-    const int source = plan_.takeovers()[c];
-    if (source >= 0 && use_of(source).donated) {
-      move(value, place_->values[static_cast<std::size_t>(program.inputs[static_cast<std::size_t>(source)])], true);
-    } else {
-      const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
-      place_->made[c] = detail::allocate(type.shape, type.dtype);
-      move(value, place_->made[c].get(), true);
-    }
+    const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
+    place_->made[c] = detail::allocate(type.shape, type.dtype);
+    move(value, place_->made[c].get(), true);
   }
-  for (std::size_t k = 0; k < place_->outputs.size(); ++k) {
+  for (const std::size_t k : arrangement.handed) {
     const int value = program.outputs[k];
     const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
     const Location location = plan_.location(plan_.root(value));
-    const int home = plan_.homes()[k];
-    const bool kept = home >= 0 && use_of(home).kept;
     Array& output = place_->outputs[k];
     if (location.kind == Location::Kind::output) {
       const std::shared_ptr<void>& made = place_->made[location.index];
       const int source = plan_.takeovers()[location.index];
-      if (!made && kept && source == home) continue;
       output = ArrayNode::fresh(made ? made : std::const_pointer_cast<void>(ArrayNode::of(input(source)).buffer),
                                 type.shape, type.dtype);
     } else if (location.kind == Location::Kind::input) {
-      if (kept && static_cast<int>(location.index) == home) continue;
       output = reshaped(input(static_cast<int>(location.index)), type);
     } else {
       output = reshaped(program.nodes[static_cast<std::size_t>(plan_.root(value))].constant, type);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -39,6 +40,15 @@ struct Workplace {
   struct Use {
     bool donated = false;  ///< its elements may be overwritten: nobody else refers to them
     bool kept = false;     ///< its handle stays where it is, and stands for the output whose home it is
+    friend bool operator==(const Use&, const Use&) = default;
+  };
+  /// What follows from the uses alone, and so remains from run to run.
+  struct Arrangement {
+    std::vector<Use> uses;             // of which this is the consequence
+    std::vector<int> written_over_by;  // per input: the computed value that takes its elements, or -1
+    std::vector<const void*> bound;    // per input: where the steps expect it, or null: to be told in each run
+    std::vector<std::size_t> made;     // computed outputs that need a new buffer
+    std::vector<std::size_t> handed;   // outputs that need a new handle
   };
 
   Memory arena, local;
@@ -50,6 +60,7 @@ struct Workplace {
   std::vector<Tree::LeafPlace> inputs;
   std::vector<Use> uses;       // per input
   std::vector<Array> outputs;  // per output
+  std::optional<Arrangement> arrangement;  // of the latest run
 };
 
 /// Keeps the workplace of the latest run for the next one, so that in steady state nothing is allocated but outputs.
@@ -83,10 +94,14 @@ class Run {
   /// Makes the outputs, still without values. An output that is the kept input at its home is left empty. All memory is
   /// there when this returns: a MemoryError leaves the inputs as they were.
   [[nodiscard]] std::span<Array> prepare(const Executor& executor);
+  /// The places, among the outputs, of those that `prepare` has made.
+  [[nodiscard]] std::span<const std::size_t> handed() const noexcept { return place_->arrangement->handed; }
   /// Computes the outputs. Adds to `seconds`, unless empty, those of each of the plan's lines.
   void execute(const Executor& executor, std::span<double> seconds = {}) noexcept;
 
  private:
+  void arrange();
+
   const Plan& plan_;
   std::unique_ptr<Workplace> place_;
 };

@@ -91,10 +91,20 @@ std::byte* allocate_bytes(std::size_t bytes, std::string_view op) {
 }
 
 std::shared_ptr<void> allocate(const Shape& shape, DType dtype) {
+  constexpr std::size_t few = 512;  // bytes: here aligned memory would take longer to find than any is worth
   const std::size_t bytes = bytes_of(shape, dtype);
-  std::byte* const memory = allocate_bytes(bytes, "Array");
-  std::memset(memory + bytes, 0, alignment - bytes % alignment);
-  return {memory, [](void* p) { std::free(p); }};
+  std::shared_ptr<void> buffer;
+  if (bytes <= few) {
+    std::size_t room = (bytes / alignment + 2) * alignment;
+    auto memory = std::make_shared_for_overwrite<std::byte[]>(room);
+    void* begin = memory.get();
+    std::align(alignment, bytes, begin, room);
+    buffer = {std::move(memory), begin};
+  } else {
+    buffer = {allocate_bytes(bytes, "Array"), [](void* p) { std::free(p); }};
+  }
+  std::memset(static_cast<std::byte*>(buffer.get()) + bytes, 0, alignment - bytes % alignment);
+  return buffer;
 }
 
 }  // namespace detail

@@ -272,7 +272,8 @@ class CompiledCall {
         uses[input++].donated = is_given_up(i) && leaf.unshared && is_sole_holder(*leaf.array);
     }
     for (const Part& part : entry_.parts) {
-      if (!is_taken_over(part)) continue;
+      if (!may_be_taken_over(part)) continue;
+      taken_over_ |= std::uint64_t{1} << part.argument;
       const std::size_t first = entry_.first_inputs[static_cast<std::size_t>(part.argument)];
       for (std::size_t k = 0; k < part.outputs; ++k) uses[first + k].kept = true;
     }
@@ -295,9 +296,9 @@ class CompiledCall {
       if (!is_taken_over(part)) continue;
       const auto argument = static_cast<std::size_t>(part.argument);
       const auto leaves = leaves_of(argument);
-      for (std::size_t k = 0; k < part.outputs; ++k) {
-        Array& output = outputs[part.first_output + k];
-        if (output.defined()) const_cast<Array&>(*leaves[k].array) = std::move(output);
+      for (const std::size_t k : run_.handed()) {
+        if (k < part.first_output || k >= part.first_output + part.outputs) continue;
+        const_cast<Array&>(*leaves[k - part.first_output].array) = std::move(outputs[k]);
       }
       part.type->move(place_of(part), places_[argument]);
     }
@@ -324,20 +325,24 @@ class CompiledCall {
     }
     return false;
   }
-  [[nodiscard]] bool is_given_up(std::size_t argument) const noexcept {
-    return argument < most_given_up && (given_up_ >> argument & 1) != 0;
+  [[nodiscard]] static bool has(std::uint64_t bits, std::size_t argument) noexcept {
+    return argument < most_given_up && (bits >> argument & 1) != 0;
   }
-  /// Whether an argument becomes a part of the result: then only what changes in it is replaced.
-  [[nodiscard]] bool is_taken_over(const Part& part) const noexcept {
+  [[nodiscard]] bool is_given_up(std::size_t argument) const noexcept { return has(given_up_, argument); }
+  [[nodiscard]] bool may_be_taken_over(const Part& part) const noexcept {
     if (part.argument < 0 || !is_given_up(static_cast<std::size_t>(part.argument))) return false;
     const auto leaves = leaves_of(static_cast<std::size_t>(part.argument));
     return std::all_of(leaves.begin(), leaves.end(), [](const Tree::LeafPlace& leaf) { return leaf.unshared; });
+  }
+  /// Whether an argument becomes a part of the result: then only what changes in it is replaced.
+  [[nodiscard]] bool is_taken_over(const Part& part) const noexcept {
+    return part.argument >= 0 && has(taken_over_, static_cast<std::size_t>(part.argument));
   }
 
   const JitCache::Entry& entry_;
   void* const* places_;
   compile::Run& run_;
-  std::uint64_t given_up_ = 0;  // one bit per argument
+  std::uint64_t given_up_ = 0, taken_over_ = 0;  // one bit per argument
 };
 
 }  // namespace

@@ -65,10 +65,42 @@ void throw_leaf_count(std::size_t got, std::size_t expected) {
 /// A dictionary. What it holds never changes, but for a compiled function that was given it for good: that may put
 /// Arrays of the same shapes and dtypes in the place of others.
 struct Tree::Node {
+  /// All that is below a dictionary.
+  struct Contents {
+    std::vector<const Array*> leaves;
+    std::vector<const std::shared_ptr<Node>*> dictionaries;
+  };
+
   explicit Node(Dict dict) : entries(std::move(dict)) {}
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+  ~Node() { delete contents.load(std::memory_order_relaxed); }
+
+  /// The contents, which are listed at the second request, or null: a tree that is asked once is walked.
+  const Contents* listed() const {
+    if (const Contents* known = contents.load(std::memory_order_acquire)) return known;
+    if (!asked.exchange(true, std::memory_order_relaxed)) return nullptr;
+    auto list = std::make_unique<Contents>();
+    append_to(*list);
+    const Contents* first = nullptr;
+    return contents.compare_exchange_strong(first, list.get(), std::memory_order_acq_rel) ? list.release() : first;
+  }
 
   Dict entries;
   mutable std::atomic<std::uint64_t> signature{0};  // equal and not 0: known to have the same signature
+
+ private:
+  void append_to(Contents& list) const {
+    for (const auto& [key, child] : entries) {
+      if (child.is_leaf()) list.leaves.push_back(&child.leaf_);
+      if (!child.node_) continue;
+      list.dictionaries.push_back(&child.node_);
+      child.node_->append_to(list);
+    }
+  }
+
+  mutable std::atomic<bool> asked{false};
+  mutable std::atomic<const Contents*> contents{nullptr};
 };
 
 Tree::Tree() = default;
@@ -205,8 +237,15 @@ std::vector<Array> Tree::leaves() const {
 void Tree::find_leaves(bool unshared, std::vector<LeafPlace>& result) const {
   if (is_leaf()) {
     result.push_back({&leaf_, unshared});
-  } else if (node_) {
-    const bool here = unshared && node_.use_count() == 1;
+    return;
+  }
+  if (!node_) return;
+  const auto is_unshared = [](const std::shared_ptr<Node>* dictionary) { return dictionary->use_count() == 1; };
+  const bool here = unshared && is_unshared(&node_);
+  const Node::Contents* const contents = here ? node_->listed() : nullptr;
+  if (contents != nullptr && std::all_of(contents->dictionaries.begin(), contents->dictionaries.end(), is_unshared)) {
+    for (const Array* leaf : contents->leaves) result.push_back({leaf, true});
+  } else {
     for (const auto& [key, child] : node_->entries) child.find_leaves(here, result);
   }
 }

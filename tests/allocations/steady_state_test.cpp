@@ -38,7 +38,8 @@ using namespace linseed;
 
 namespace {
 
-/// What an Array of its own takes: the elements, what counts their owners, and the handle's node.
+/// What an Array of its own takes at most: the elements, what counts their owners, and the handle's node. Small ones
+/// have their elements where their owners are counted.
 constexpr long of_an_array = 3;
 
 struct Images {
@@ -80,7 +81,7 @@ void check_training(const Model& model, const Array& x, int threads) {
   for (int i = 0; i < 3; ++i) {
     const long before = allocations;
     auto result = step(std::move(state), x, labels);
-    CHECK(allocations - before == of_an_array);  // the loss
+    CHECK(allocations - before <= of_an_array);  // the loss
     std::tie(state, loss) = std::move(result);
   }
 }
@@ -90,7 +91,7 @@ void check_training(const Model& model, const Array& x, int threads) {
 TEST_CASE("the allocator is watched") {
   const long before = allocations;
   const Array x = full({3}, 1.0);
-  CHECK(allocations - before >= of_an_array);
+  CHECK(allocations - before >= of_an_array - 1);
 }
 
 TEST_CASE("a compiled step allocates its new outputs and nothing else") {
@@ -110,5 +111,5 @@ TEST_CASE("evaluation allocates its outputs and nothing else") {
   for (int i = 0; i < 2; ++i) (void)logits(variables, x);
   const long before = allocations;
   const Array y = logits(variables, x);
-  CHECK(allocations - before == of_an_array);
+  CHECK(allocations - before <= of_an_array);
 }
