@@ -5,6 +5,7 @@
 
 #include "compile/pack.hpp"
 #include "compile/plan.hpp"
+#include "kernels/cpu/permutation.hpp"
 #include "kernels/linalg.hpp"
 #include "ops/linalg.hpp"
 
@@ -12,6 +13,9 @@ namespace linseed::compile {
 
 using kernels::Call;
 using kernels::Tape;
+using kernels::cpu::Permutation;
+using kernels::cpu::PermutedProduct;
+using kernels::cpu::SmallGemm;
 
 namespace {
 
@@ -46,7 +50,7 @@ class Pieces {
 
  private:
   static constexpr std::size_t chunk_bytes = 1 << 15;
-  static_assert(chunk_bytes >= std::max(Tape::longest_tile, kernels::cpu::SmallGemm::most + 1) * sizeof(float));
+  static_assert(chunk_bytes >= std::max(Tape::longest_tile, SmallGemm::most + 1) * sizeof(float));
 
   std::vector<std::unique_ptr<std::byte[]>>& owner_;
   std::vector<std::byte*> chunks_;
@@ -151,6 +155,13 @@ class Script::Builder {
         call();
       } else {
         places.push_back({.memory = tiles_.take(tape.elements)});
+        const std::int64_t source = plan_.program().nodes[static_cast<std::size_t>(value)].result.shape.elements();
+        if (Permutation::fits(source, tape.elements)) {
+          std::vector<std::int64_t> chosen;
+          for (std::int64_t i = 0; i < tape.elements; ++i)
+            chosen.push_back(place.kind == Kind::periodic ? i % place.period : i / place.period);
+          call = {.function = kernels::permute, .details = kept<Permutation>(chosen, source)};
+        }
         add_call(call, places.back(), {{.value = value}});
       }
     }
@@ -175,11 +186,24 @@ class Script::Builder {
     const auto shape = [&](std::size_t i) {
       return nodes[static_cast<std::size_t>(step.node->operands[i])].result.shape;
     };
-    auto product = kernels::cpu::small_gemm(step.node->attributes, shape(0), shape(1));
+    const auto product = kernels::cpu::matrix_product(step.node->attributes, shape(0), shape(1));
     if (!product) return;
-    script_.products_.push_back(std::make_unique<const kernels::cpu::SmallGemm>(std::move(*product)));
-    add_call({.function = kernels::multiply, .details = script_.products_.back().get()}, {.value = step.results[0]},
-             {{.value = step.operands[0]}, {.value = step.operands[1]}});
+    Call call;
+    if (PermutedProduct::fits(*product)) {
+      call = {.function = kernels::multiply_few, .details = kept<PermutedProduct>(*product)};
+    } else if (SmallGemm::fits(*product)) {
+      call = {.function = kernels::multiply, .details = kept<SmallGemm>(*product)};
+    } else {
+      return;
+    }
+    add_call(call, {.value = step.results[0]}, {{.value = step.operands[0]}, {.value = step.operands[1]}});
+  }
+
+  /// Makes details of a call, which live as long as the script.
+  template <class T>
+  const void* kept(const auto&... arguments) {
+    script_.details_.push_back(std::make_shared<const T>(arguments...));
+    return script_.details_.back().get();
   }
 
   Script& script_;

@@ -7,7 +7,6 @@
 
 #include "compile/step.hpp"
 #include "kernels/call.hpp"
-#include "kernels/cpu/offset_gemm.hpp"
 
 namespace linseed::compile {
 
@@ -46,7 +45,7 @@ class Script {
   std::vector<Range> ranges_;  // per step
   std::vector<Value> values_;  // per root value
   std::vector<std::unique_ptr<std::byte[]>> memory_;
-  std::vector<std::unique_ptr<const kernels::cpu::SmallGemm>> products_;
+  std::vector<std::shared_ptr<const void>> details_;  // of the calls
 
   class Builder;
 };

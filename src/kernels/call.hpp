@@ -33,7 +33,11 @@ void repeat(const Call& call) noexcept;
 void spread(const Call& call) noexcept;
 /// result[j] = sum over all i with i % period == j of operand[i], as a tape of one task adds them.
 void fold(const Call& call) noexcept;
+/// The same as these two for few elements: `details` is a cpu::Permutation.
+void permute(const Call& call) noexcept;
 /// One product of small matrices: `details` is a cpu::SmallGemm.
 void multiply(const Call& call) noexcept;
+/// One product of matrices of a few elements: `details` is a cpu::PermutedProduct.
+void multiply_few(const Call& call) noexcept;
 
 }  // namespace linseed::kernels

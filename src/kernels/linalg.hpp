@@ -12,8 +12,8 @@ void dot_general(const Attributes&, std::span<const Input>, const Output&, const
 }
 namespace cpu {
 void dot_general(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
-/// The same for float32 operands of such shapes, if they are small matrices.
-std::optional<SmallGemm> small_gemm(const Attributes&, const Shape& left, const Shape& right);
+/// What it computes for operands of such shapes, if that is one product of matrices.
+std::optional<MatrixProduct> matrix_product(const Attributes&, const Shape& left, const Shape& right);
 }  // namespace cpu
 
 }  // namespace linseed::kernels

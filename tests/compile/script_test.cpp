@@ -209,3 +209,49 @@ TEST_CASE("an argument that is moved while another one refers into it is not ove
   CHECK(values(first.params["a"]) == std::vector<double>(4, 1.0));
   CHECK(values(second.params["a"]) == std::vector<double>(4, 1.0));
 }
+
+TEST_CASE("products of a few elements have the bits of those of many") {
+  const auto product = jit([](const Array& a, const Array& b, const Array& at, const Array& bt) {
+    return std::vector<Array>{dot(a, b), dot(transpose(at), b), dot(a, transpose(bt)),
+                              dot(transpose(at), transpose(bt))};
+  });
+  for (const std::int64_t rows : {1, 2, 3, 8, 16, 17}) {
+    for (const std::int64_t columns : {1, 2, 4, 5, 16, 33}) {
+      for (const std::int64_t depth : {1, 2, 3, 8, 32}) {
+        CAPTURE(rows);
+        CAPTURE(columns);
+        CAPTURE(depth);
+        const Array a = random::normal(random::key(1), {rows, depth}),
+                    b = random::normal(random::key(2), {depth, columns});
+        const Array expected = dot(a, b);
+        for (const Array& got : product(a, b, transpose(a), transpose(b))) CHECK(identical(got, expected));
+        const std::vector<double> left = support::doubles(a), right = support::doubles(b),
+                                  values = support::doubles(expected);
+        double sum = 0.0;  // the last element
+        for (std::int64_t k = 0; k < depth; ++k)
+          sum += left[static_cast<std::size_t>((rows - 1) * depth + k)] *
+                 right[static_cast<std::size_t>(k * columns + columns - 1)];
+        CHECK(values.back() == doctest::Approx(sum).epsilon(1e-5));
+      }
+    }
+  }
+}
+
+TEST_CASE("few elements are repeated and spread as many are") {
+  const auto f = [](const Array& x, const Array& row, const Array& column, const Array& one) {
+    return std::pair((x - row) * one + column, sum((x + column) * row, 0));
+  };
+  const auto plain = jit(f, {.disabled_passes = {"all"}});
+  for (const std::int64_t rows : {1, 3, 16, 31, 33}) {
+    for (const std::int64_t columns : {1, 2, 5, 16, 17, 32, 40}) {
+      CAPTURE(rows);
+      CAPTURE(columns);
+      const Array x = random::normal(random::key(1), {rows, columns}), row = random::normal(random::key(2), {columns});
+      const Array column = random::normal(random::key(3), {rows, 1}), one = random::normal(random::key(4), {});
+      const auto compiled = jit(f);
+      const auto got = compiled(x, row, column, one), expected = plain(x, row, column, one);
+      CHECK(identical(got.first, expected.first));
+      support::check_near(got.second, expected.second, 1e-5, 1e-5);
+    }
+  }
+}

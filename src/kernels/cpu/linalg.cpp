@@ -109,11 +109,10 @@ std::optional<Products> products_of(const Attributes& attributes, const Shape& l
 
 }  // namespace
 
-std::optional<SmallGemm> small_gemm(const Attributes& attributes, const Shape& left, const Shape& right) {
+std::optional<MatrixProduct> matrix_product(const Attributes& attributes, const Shape& left, const Shape& right) {
   const auto products = products_of(attributes, left, right);
-  if (!products || products->batches != 1 || !SmallGemm::fits(products->rows, products->columns, products->depth))
-    return std::nullopt;
-  return SmallGemm(products->rows, products->columns, products->depth, products->left(), products->right());
+  if (!products || products->batches != 1) return std::nullopt;
+  return MatrixProduct{products->rows, products->columns, products->depth, products->left(), products->right()};
 }
 
 void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,

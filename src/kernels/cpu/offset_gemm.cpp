@@ -322,21 +322,19 @@ template void offset_gemm(const float*, const Lattice&, const Lattice&, const fl
 template void offset_gemm(const double*, const Lattice&, const Lattice&, const double*, Columns, double*, bool,
                           VectorSet) noexcept;
 
-bool SmallGemm::fits(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept {
-  return rows > 0 && columns > 0 && depth > 0 && rows <= row_block && depth <= depth_block && columns <= most &&
-         rows * columns * depth <= most;
+bool SmallGemm::fits(const MatrixProduct& product) noexcept {
+  return product.rows <= row_block && product.depth <= depth_block && product.columns <= most &&
+         product.rows * product.columns * product.depth <= most;
 }
 
-SmallGemm::SmallGemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, MatrixStrides left,
-                     MatrixStrides right)
-    : columns_{columns, right.row} {
-  for (std::int64_t row = 0; row < rows; ++row) {
-    left_rows_.push_back(row * left.row);
-    result_rows_.push_back(row * columns);
+SmallGemm::SmallGemm(const MatrixProduct& product) : columns_{product.columns, product.right.row} {
+  for (std::int64_t row = 0; row < product.rows; ++row) {
+    left_rows_.push_back(row * product.left.row);
+    result_rows_.push_back(row * product.columns);
   }
-  for (std::int64_t k = 0; k < depth; ++k) {
-    left_depths_.push_back(k * left.depth);
-    right_depths_.push_back(k * right.depth);
+  for (std::int64_t k = 0; k < product.depth; ++k) {
+    left_depths_.push_back(k * product.left.depth);
+    right_depths_.push_back(k * product.right.depth);
   }
 }
 

@@ -53,14 +53,20 @@ template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
                 const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept;
 
+/// What a product of two matrices is made of; none is empty.
+struct MatrixProduct {
+  std::int64_t rows, columns, depth;
+  MatrixStrides left, right;
+};
+
 /// The same product of small float32 matrices, over and over: where elements lie is found once. Its bits are those of
 /// offset_gemm.
 class SmallGemm {
  public:
   static constexpr std::int64_t most = 4096;  ///< multiply-adds for which it is meant
-  static bool fits(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept;
+  static bool fits(const MatrixProduct& product) noexcept;
 
-  SmallGemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, MatrixStrides left, MatrixStrides right);
+  explicit SmallGemm(const MatrixProduct& product);
   void operator()(const float* left, const float* right, float* result) const noexcept;
 
  private:
