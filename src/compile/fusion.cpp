@@ -40,7 +40,7 @@ namespace {
 
 const Node& node_at(const ProgramData& program, int index) { return program.nodes[static_cast<std::size_t>(index)]; }
 
-bool is_fold(const Node& node) noexcept { return node.op == &ops::reduce_sum; }
+bool is_reduction(const Node& node) noexcept { return node.op == &ops::reduce_sum || node.op == &ops::reduce_max; }
 
 const Shape& operand_shape(const ProgramData& program, const Node& node, std::size_t index) {
   return node_at(program, node.operands[index]).result.shape;
@@ -61,7 +61,7 @@ MicroOp on_integers(MicroOp op) noexcept {
 /// Whether a node can be a step of a tape.
 bool fusible(const ProgramData& program, const Node& node) noexcept {
   if (node.op == nullptr || node.result.shape.elements() == 0) return false;
-  if (is_fold(node)) return fold_period(program, node).has_value();
+  if (is_reduction(node)) return fold_period(program, node) || row_length(program, node);
   for (std::size_t i = 0; i < node.operands.size(); ++i) {
     const auto access = operand_access(program, node, i);
     const bool is_bool = node_at(program, node.operands[i]).result.dtype == DType::bool_;
@@ -72,7 +72,7 @@ bool fusible(const ProgramData& program, const Node& node) noexcept {
 
 /// The number of elements that a node in a tape runs over.
 std::int64_t space_of(const ProgramData& program, const Node& node) noexcept {
-  return (is_fold(node) ? operand_shape(program, node, 0) : node.result.shape).elements();
+  return (is_reduction(node) ? operand_shape(program, node, 0) : node.result.shape).elements();
 }
 
 /// The length of tiles that suits all periods of a group: a multiple of each, if there is one that is short enough, and
@@ -129,6 +129,7 @@ class Fusion {
     if (fuse_ && fusible(program_, self)) {
       group(own).fused = true;
       group(own).elements = space_of(program_, self);
+      group(own).row = row_length(program_, self).value_or(0);
       if (const auto tile = tile_of(program_, root_, group(own))) {
         group(own).tile = *tile;
         for (const int candidate : candidates(self)) {
@@ -141,7 +142,8 @@ class Fusion {
     for (const int operand : self.operands) readers_[static_cast<std::size_t>(root(operand))].push_back(index);
   }
 
-  /// Groups that share a linear operand with the node: those that compute one, then those that have read one lately.
+  /// Groups that share an operand with the node: those that compute one, unless it is periodic, then those that have
+  /// read a linear one lately.
   std::vector<int> candidates(const Node& self) {
     constexpr std::size_t most_readers = 8;
     std::vector<int> result;
@@ -155,7 +157,8 @@ class Fusion {
       return access && access->kind == Access::Kind::linear;
     };
     for (std::size_t i = 0; i < self.operands.size(); ++i) {
-      if (linear(i)) offer(root(self.operands[i]));
+      const auto access = operand_access(program_, self, i);
+      if (access && access->kind != Access::Kind::periodic) offer(root(self.operands[i]));
     }
     for (std::size_t i = 0; i < self.operands.size(); ++i) {
       if (!linear(i)) continue;
@@ -188,22 +191,45 @@ class Fusion {
     return false;
   }
 
+  /// Two groups as one, if their spaces are the same, or that of one are the rows of the other.
+  [[nodiscard]] static std::optional<Group> together(const Group& a, const Group& b) {
+    const Group& larger = a.elements >= b.elements ? a : b;
+    const Group& smaller = a.elements >= b.elements ? b : a;
+    const std::int64_t row = std::max(a.row, b.row);
+    if (a.elements == b.elements ? std::min(a.row, b.row) != 0 && a.row != b.row
+                                 : smaller.row != 0 || smaller.elements * larger.row != larger.elements)
+      return std::nullopt;
+    Group both{.nodes = larger.nodes, .fused = true, .elements = larger.elements, .row = row};
+    both.nodes.insert(both.nodes.end(), smaller.nodes.begin(), smaller.nodes.end());
+    std::sort(both.nodes.begin(), both.nodes.end());
+    return both;
+  }
+
+  /// Whether a value of a group can be passed from step to step of a tape: sums over leading axes are known only after
+  /// it, other values when all steps need them element by element, or row by row.
+  [[nodiscard]] bool can_pass(const Group& group, int value, const Node& reader, std::size_t operand) const {
+    if (fold_period(program_, node(value))) return false;
+    const Access access = *operand_access(program_, reader, operand);
+    const bool between_spaces =
+        is_of_rows(program_, group, node(value)) && (is_reduction(reader) || !is_of_rows(program_, group, reader));
+    if (!between_spaces) return access == Access{};
+    return !is_reduction(reader) && access == Access{Access::Kind::repeated, group.row};
+  }
+
   bool can_merge(int a, int b) {
     const Group& first = group(a);
     const Group& second = group(b);
-    if (!first.fused || !second.fused || first.elements != second.elements) return false;
-    Group both{.nodes = first.nodes, .elements = first.elements};
-    both.nodes.insert(both.nodes.end(), second.nodes.begin(), second.nodes.end());
-    std::sort(both.nodes.begin(), both.nodes.end());
-    if (!tile_of(program_, root_, both)) return false;
+    if (!first.fused || !second.fused) return false;
+    const auto joined = together(first, second);
+    if (!joined || !tile_of(program_, root_, *joined)) return false;
+    const Group& both = *joined;
     for (const int index : both.nodes) {
       const Node& self = node(index);
       for (std::size_t i = 0; i < self.operands.size(); ++i) {
         const int value = root(self.operands[i]);
         const int producer = group_of_[static_cast<std::size_t>(value)];
         if (producer == a || producer == b) {
-          // Within a tape, values pass from step to step: whole sums are known only after it.
-          if (is_fold(node(value)) || operand_access(program_, self, i) != Access{}) return false;
+          if (!can_pass(both, value, self, i)) return false;
         } else if (producer >= 0 && (reaches(producer, a) || reaches(producer, b))) {
           return false;
         }
@@ -222,8 +248,7 @@ class Fusion {
     std::sort(producers.begin(), producers.end());
     producers.erase(std::unique(producers.begin(), producers.end()), producers.end());
     for (const int index : source.nodes) group_of_[static_cast<std::size_t>(index)] = into;
-    target.nodes.insert(target.nodes.end(), source.nodes.begin(), source.nodes.end());
-    std::sort(target.nodes.begin(), target.nodes.end());
+    target = *together(target, source);
     target.tile = *tile_of(program_, root_, target);
     source.nodes.clear();
     return into;
@@ -305,12 +330,12 @@ std::optional<MicroOp> micro_op_of(const ProgramData& program, const Node& node)
 }
 
 std::optional<Access> operand_access(const ProgramData& program, const Node& node, std::size_t index) noexcept {
-  if (is_fold(node)) return Access{};
+  if (is_reduction(node)) return Access{};
   return access_of(operand_shape(program, node, index), node.result.shape);
 }
 
 std::optional<std::int64_t> fold_period(const ProgramData& program, const Node& node) noexcept {
-  if (!is_fold(node) || node.result.dtype != DType::float32) return std::nullopt;
+  if (node.op != &ops::reduce_sum || node.result.dtype != DType::float32) return std::nullopt;
   const Shape& shape = operand_shape(program, node, 0);
   const auto& axes = std::get<attr::AxisSet>(node.attributes).axes;
   std::int64_t kept = 1;
@@ -327,14 +352,42 @@ std::optional<std::int64_t> fold_period(const ProgramData& program, const Node& 
   return kept;
 }
 
+std::optional<std::int64_t> row_length(const ProgramData& program, const Node& node) noexcept {
+  if (!is_reduction(node) || node.result.dtype != DType::float32 || fold_period(program, node)) return std::nullopt;
+  const Shape& shape = operand_shape(program, node, 0);
+  const auto& axes = std::get<attr::AxisSet>(node.attributes).axes;
+  std::int64_t row = 1;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const bool reduced = std::find(axes.begin(), axes.end(), axis) != axes.end();
+    const std::int64_t extent = shape[static_cast<std::size_t>(axis)];
+    if (reduced) {
+      row *= extent;
+    } else if (row > 1 && extent > 1) {
+      return std::nullopt;  // a reduced axis before a kept one
+    }
+  }
+  if (shape.elements() == 0 || row < 2 || row > Tape::longest_tile) return std::nullopt;
+  return row;
+}
+
+bool is_of_rows(const ProgramData& program, const Group& group, const Node& node) noexcept {
+  return group.row > 0 && !fold_period(program, node) && node.result.shape.elements() * group.row == group.elements;
+}
+
 std::optional<std::int64_t> tile_of(const ProgramData& program, const std::vector<int>& root, const Group& group) {
   std::vector<std::pair<int, std::int64_t>> outside;  // operand, period
-  std::vector<std::int64_t> periods;
+  std::vector<std::int64_t> periods(1, std::max<std::int64_t>(group.row, 1));
   for (const int index : group.nodes) {
     const Node& self = node_at(program, index);
-    if (const auto period = fold_period(program, self)) periods.push_back(*period);
+    if (const auto period = fold_period(program, self)) {
+      if (operand_shape(program, self, 0).elements() != group.elements) return std::nullopt;  // a sum over rows
+      periods.push_back(*period);
+    }
     for (std::size_t i = 0; i < self.operands.size(); ++i) {
       const Access access = *operand_access(program, self, i);
+      if (!is_reduction(self) && is_of_rows(program, group, self) && access != Access{} &&
+          access != Access{Access::Kind::periodic, 1})
+        return std::nullopt;
       if (access.kind == Access::Kind::periodic) periods.push_back(access.period);
       const int value = root[static_cast<std::size_t>(self.operands[i])];
       if (!std::binary_search(group.nodes.begin(), group.nodes.end(), value))

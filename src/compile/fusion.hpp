@@ -30,6 +30,7 @@ struct Group {
   bool fused = false;
   std::int64_t elements = 0;  ///< of a fused group's iteration space
   std::int64_t tile = 0;      ///< length of its tiles
+  std::int64_t row = 0;       ///< neighbouring elements that it reduces to one; 0: none
 };
 
 /// A program as kernels.
@@ -42,11 +43,15 @@ struct Schedule {
 /// Puts every node into a group. With `fuse` false each is a group of its own.
 Schedule make_schedule(const detail::ProgramData& program, bool fuse);
 
-/// The length of tiles for a fused group, unless it has too many values for the tiles of one tape.
+/// The length of tiles for a fused group, unless it has too many values for the tiles of one tape, or nodes over rows
+/// that need more than rows.
 std::optional<std::int64_t> tile_of(const detail::ProgramData& program, const std::vector<int>& root,
                                     const Group& group);
 
-/// The step that a node is in a tape, if it can be one. Sums are none: they accumulate.
+/// Whether a node of a fused group has one element per row.
+bool is_of_rows(const detail::ProgramData& program, const Group& group, const detail::ProgramData::Node& node) noexcept;
+
+/// The step that a node is in a tape, if it can be one. Reductions are none.
 std::optional<kernels::MicroOp> micro_op_of(const detail::ProgramData& program,
                                             const detail::ProgramData::Node& node) noexcept;
 /// Operand `index` of a node in a fused group: its root and the access to it.
@@ -55,5 +60,8 @@ std::optional<Access> operand_access(const detail::ProgramData& program, const d
 /// The period of the columns that a sum keeps: nothing for nodes that are no sums over leading axes.
 std::optional<std::int64_t> fold_period(const detail::ProgramData& program,
                                         const detail::ProgramData::Node& node) noexcept;
+/// The length of the rows of which a sum or maximum over trailing axes makes one element each: nothing for other nodes.
+std::optional<std::int64_t> row_length(const detail::ProgramData& program,
+                                       const detail::ProgramData::Node& node) noexcept;
 
 }  // namespace linseed::compile

@@ -128,7 +128,7 @@ class Phases {
       }
       return true;
     }
-    if (group.elements % blocks_ != 0) return false;
+    if (group.elements % blocks_ != 0 || group.row > 0) return false;
     const std::int64_t piece = group.elements / blocks_;
     std::vector<std::pair<int, bool>> reads;  // root value, whether in blocks
     for (const int index : group.nodes) {

@@ -121,7 +121,7 @@ class Rematerialization {
           std::find(chain.begin(), chain.end(), next) != chain.end())
         continue;
       const Node& self = node(next);
-      if (self.op == &ops::reduce_sum || chain.size() == longest) return {};
+      if (self.op == &ops::reduce_sum || self.op == &ops::reduce_max || chain.size() == longest) return {};
       const Cost cost = cost_of(self);
       if (cost == Cost::much || (cost == Cost::some && self.result.shape.elements() < large)) return {};
       chain.push_back(next);

@@ -120,7 +120,7 @@ std::span<Array> Run::prepare(const Executor& executor) {
     place_->script.move(value, address, padded);
   };
   place_->local.require(plan_.local_bytes() * static_cast<std::size_t>(executor.threads()));
-  if (!place_->arrangement || !std::ranges::equal(uses(), place_->arrangement->uses)) arrange();
+  if (const auto now = uses(); !place_->arrangement || !std::ranges::equal(now, place_->arrangement->uses)) arrange();
   Workplace::Arrangement& arrangement = *place_->arrangement;
   for (std::size_t i = 0; i < place_->inputs.size(); ++i) {
     const ArrayNode& node = *ArrayNode::peek(*place_->inputs[i].array);

@@ -166,12 +166,19 @@ class Script::Builder {
       }
     }
     std::vector<char> begun(tape.places.size(), 0);
+    const std::int64_t rows = tape.row > 0 ? tape.elements / tape.row : 0;
     for (const Tape::Instruction& step_of_tape : tape.instructions) {
+      if (step_of_tape.row_op != kernels::RowOp::none) {
+        add_call({.row_loop = kernels::row_loop_of(step_of_tape.row_op), .count = rows, .period = tape.row},
+                 places[step_of_tape.result], {places[step_of_tape.operands[0]]});
+        continue;
+      }
       kernels::LoopIndex loop = step_of_tape.loop;
       if (!begun[step_of_tape.result]) loop = kernels::without_accumulation(loop);
       begun[step_of_tape.result] = 1;
       const auto& [a, b, c] = step_of_tape.operands;
-      const std::int64_t count = kernels::works_on_vectors(loop) ? in_vectors(tape.elements) : tape.elements;
+      const std::int64_t elements = step_of_tape.of_rows ? rows : tape.elements;
+      const std::int64_t count = kernels::works_on_vectors(loop) ? in_vectors(elements) : elements;
       add_call({.loop = kernels::loop_at(loop, count), .count = count}, places[step_of_tape.result],
                {places[a], places[b], places[c]});
     }

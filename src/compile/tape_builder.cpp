@@ -11,6 +11,7 @@ namespace linseed::compile {
 
 using detail::ProgramData;
 using kernels::MicroOp;
+using kernels::RowOp;
 using kernels::Tape;
 using Node = ProgramData::Node;
 
@@ -25,6 +26,7 @@ class TapeBuilder {
       : program_(program), schedule_(schedule), group_(group), written_(written) {
     tape_.elements = group.elements;
     tape_.tile = group.tile;
+    tape_.row = group.row;
   }
 
   Step build() {
@@ -88,20 +90,26 @@ class TapeBuilder {
     free_.pop_back();
     return place;
   }
-  void emit(MicroOp op, Place result, std::array<Place, 3> operands = {}) {
+  [[nodiscard]] bool is_of_rows(const Node& self) const { return compile::is_of_rows(program_, group_, self); }
+  void emit(MicroOp op, Place result, std::array<Place, 3> operands = {}, bool of_rows = false) {
     tape_.instructions.push_back(
-        {kernels::loop_of(op), static_cast<std::uint8_t>(kernels::arity(op)), result, operands});
+        {kernels::loop_of(op), static_cast<std::uint8_t>(kernels::arity(op)), result, operands, of_rows});
+  }
+  void emit(RowOp op, Place result, Place operand) {
+    tape_.instructions.push_back({.count = 1, .result = result, .operands = {operand}, .row_op = op});
   }
 
   /// Where an operand's tile is; loads it when it comes from outside.
   Place operand_place(const Node& self, std::size_t i) {
     const int value = root(self.operands[i]);
-    if (inside(value)) return place_of_.at(value);
     const Access access = *operand_access(program_, self, i);
+    if (inside(value)) return access == Access{} ? place_of_.at(value) : spread(value);
     const auto key = std::pair(value, std::pair(access.kind, access.period));
     if (const auto known = outside_.find(key); known != outside_.end()) return known->second;
     const bool is_bool = node(value).result.dtype == DType::bool_;
-    Tape::Place place{.bytes = static_cast<std::uint8_t>(is_bool ? 1 : 4), .array = array_of_operand(value)};
+    Tape::Place place{.bytes = static_cast<std::uint8_t>(is_bool ? 1 : 4),
+                      .of_rows = access == Access{} && is_of_rows(self) && !row_length(program_, self),
+                      .array = array_of_operand(value)};
     switch (access.kind) {
       case Access::Kind::linear: place.kind = Tape::Place::Kind::stream; break;
       case Access::Kind::periodic: place.kind = Tape::Place::Kind::periodic; break;
@@ -112,17 +120,38 @@ class TapeBuilder {
     if (is_bool && access.kind == Access::Kind::linear) {
       // Its own tile, never freed: the value may be read again later in the tape.
       const Place loaded = add_place({.kind = Tape::Place::Kind::scratch});
-      emit(MicroOp::LoadBool, loaded, {result});
+      emit(MicroOp::LoadBool, loaded, {result}, place.of_rows);
       result = loaded;
     }
     outside_.emplace(key, result);
     return result;
   }
 
+  /// The values of rows in each of their elements. The tile is not freed: other steps may need it later.
+  Place spread(int value) {
+    const auto [known, is_new] = spread_.try_emplace(value);
+    if (is_new) {
+      known->second = add_place({.kind = Tape::Place::Kind::scratch});
+      emit(RowOp::spread, known->second, place_of_.at(value));
+    }
+    return known->second;
+  }
+
+  /// A place for a result that is not to be read as bytes.
+  Place place_for(int index) {
+    if (!stores(index) || node(index).result.dtype == DType::bool_) return scratch();
+    return add_place(
+        {.kind = Tape::Place::Kind::stream, .of_rows = is_of_rows(node(index)), .array = array_of_result(index)});
+  }
+
   void add(int index) {
     const Node& self = node(index);
     std::array<Place, 3> operands{};
     for (std::size_t i = 0; i < self.operands.size(); ++i) operands[i] = operand_place(self, i);
+    if (row_length(program_, self)) {
+      place_of_[index] = place_for(index);
+      return emit(self.op == &ops::reduce_sum ? RowOp::sum : RowOp::maximum, place_of_[index], operands[0]);
+    }
     if (self.op == &ops::reduce_sum) {
       const Place accumulator = add_place({.kind = Tape::Place::Kind::scratch});
       emit(MicroOp::Accumulate, accumulator, operands);
@@ -137,16 +166,13 @@ class TapeBuilder {
       shared_.push_back(operands[0]);  // two values, one tile: it is not freed
       return;
     }
-    Place result;
-    if (stores(index) && !is_bool) {
-      result = add_place({.kind = Tape::Place::Kind::stream, .array = array_of_result(index)});
-    } else {
-      result = scratch();
-    }
-    emit(op, result, operands);
+    const Place result = place_for(index);
+    const bool of_rows = is_of_rows(self);
+    emit(op, result, operands, of_rows);
     if (stores(index) && is_bool) {
-      const Place bytes = add_place({.kind = Tape::Place::Kind::stream, .bytes = 1, .array = array_of_result(index)});
-      emit(MicroOp::StoreBool, bytes, {result});
+      const Place bytes = add_place(
+          {.kind = Tape::Place::Kind::stream, .bytes = 1, .of_rows = of_rows, .array = array_of_result(index)});
+      emit(MicroOp::StoreBool, bytes, {result}, of_rows);
     }
     place_of_[index] = result;
   }
@@ -176,6 +202,7 @@ class TapeBuilder {
   Tape tape_;
   std::map<int, std::size_t> last_use_;  // of a value inside: the position of the node that reads it last
   std::map<int, Place> place_of_;        // of values inside
+  std::map<int, Place> spread_;          // of those of rows: where each element has its row's value
   std::map<std::pair<int, std::pair<Access::Kind, std::int64_t>>, Place> outside_;
   std::vector<Place> free_, shared_;
 };

@@ -12,7 +12,8 @@ namespace linseed::kernels {
 struct Call {
   using Function = void (*)(const Call&) noexcept;
 
-  Loop loop = nullptr;  ///< one loop of a tape, or
+  Loop loop = nullptr;         ///< one loop of a tape, or
+  RowLoop row_loop = nullptr;  ///< one between elements and `count` rows of length `period`, or
   Function function = nullptr;
   void* result = nullptr;
   std::array<void*, 3> operands = {};
@@ -21,9 +22,15 @@ struct Call {
   const void* details = nullptr;  ///< of other functions
 
   void operator()() const noexcept {
-    if (loop == nullptr) return function(*this);
-    loop(static_cast<float*>(result), static_cast<const float*>(operands[0]), static_cast<const float*>(operands[1]),
-         static_cast<const float*>(operands[2]), count);
+    auto* const y = static_cast<float*>(result);
+    const auto x = [this](std::size_t i) { return static_cast<const float*>(operands[i]); };
+    if (loop != nullptr) {
+      loop(y, x(0), x(1), x(2), count);
+    } else if (row_loop != nullptr) {
+      row_loop(y, x(0), period, count);
+    } else {
+      function(*this);
+    }
   }
 };
 

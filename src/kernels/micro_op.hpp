@@ -5,13 +5,14 @@
 #include <optional>
 
 // The functions of kernels/scalar_functions.hpp, by number of operands.
-#define LINSEED_UNARY_FUNCTIONS(X)                                                                                    \
-  X(Neg)                                                                                                              \
-  X(Sign)                                                                                                             \
-  X(Abs)                                                                                                              \
-  X(Exp)                                                                                                              \
-  X(Expm1)                                                                                                            \
-  X(Log) X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) X(Ceil) \
+#define LINSEED_UNARY_FUNCTIONS(X)                                                                             \
+  X(Neg)                                                                                                       \
+  X(Sign)                                                                                                      \
+  X(Abs)                                                                                                       \
+  X(Exp)                                                                                                       \
+  X(Expm1)                                                                                                     \
+  X(Log)                                                                                                       \
+  X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) X(Ceil) \
       X(Round) X(IsFinite) X(LogicalNot)
 #define LINSEED_BINARY_FUNCTIONS(X) \
   X(Add)                            \
@@ -36,6 +37,14 @@ enum class MicroOp : std::uint8_t {
   LoadBool,    ///< a, from bytes
   StoreBool,   ///< a, to bytes
   Accumulate,  ///< result + a, element by element of the tile
+};
+
+/// The steps of a fused group between elements and the rows that they form.
+enum class RowOp : std::uint8_t {
+  none,
+  sum,      ///< of the elements of each row
+  maximum,  ///< of the elements of each row
+  spread,   ///< each row's value to all of its elements
 };
 
 /// The number of operands of a step.

@@ -14,8 +14,13 @@ namespace linseed::kernels {
 
 /// A step over `count` elements; operands that it does not have are ignored.
 using Loop = void (*)(float* result, const float* a, const float* b, const float* c, std::int64_t count) noexcept;
+/// A step from elements to the rows that they form, or back; `row` is the length of one.
+using RowLoop = void (*)(float* result, const float* a, std::int64_t row, std::int64_t rows) noexcept;
+
 /// The loop of a number for `count` elements, for the best instruction set of this machine.
 Loop loop_at(LoopIndex index, std::int64_t count) noexcept;
+/// The loop of a step between elements and rows.
+RowLoop row_loop_of(RowOp op) noexcept;
 /// Whether a loop works on whole vectors, so that lanes beyond the last element cost nothing.
 bool works_on_vectors(LoopIndex index) noexcept;
 /// The loop that stores what this one adds to its result; the same one when it adds nothing.
@@ -23,7 +28,8 @@ LoopIndex without_accumulation(LoopIndex index) noexcept;
 
 /// A fused group of element-wise ops and sums: short loops that run one after the other over tiles that stay in the
 /// nearest cache. Every operand is addressed by the linear index of one iteration space of `elements` elements, which
-/// is cut into tasks of whole tiles; the cut follows from the space alone.
+/// is cut into tasks of whole tiles; the cut follows from the space alone. Neighbouring elements may form rows of equal
+/// length: then some values have one element per row.
 struct Tape {
   static constexpr std::int64_t longest_tile = 1024;
   static constexpr std::size_t most_places = 128;
@@ -39,14 +45,17 @@ struct Tape {
     };
     Kind kind = Kind::scratch;
     std::uint8_t bytes = 4;  ///< per element of a stream: 4, or 1 for bool
+    bool of_rows = false;    ///< a stream of one element per row
     int array = -1;          ///< inputs first, then outputs
     std::int64_t period = 0;
   };
   struct Instruction {
-    LoopIndex loop;
-    std::uint8_t count;  ///< of operands
-    std::uint16_t result;
+    LoopIndex loop = 0;
+    std::uint8_t count = 0;  ///< of operands
+    std::uint16_t result = 0;
     std::array<std::uint16_t, 3> operands = {};
+    bool of_rows = false;        ///< the loop runs over rows
+    RowOp row_op = RowOp::none;  ///< what it does instead of the loop
   };
   /// output[j] = sum over all i with i % period == j of the tile at `place`.
   struct Fold {
@@ -57,6 +66,7 @@ struct Tape {
 
   std::int64_t elements = 0;
   std::int64_t tile = longest_tile;
+  std::int64_t row = 0;    ///< elements of a row, which divide the tile; 0: there are no rows
   std::size_t inputs = 0;  ///< the number of input arrays
   std::vector<Place> places = {};
   std::vector<Instruction> instructions = {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <type_traits>
@@ -26,7 +27,9 @@ constexpr std::int64_t one_vector = 16;  // elements: of the widest vectors
 
 namespace portable {
 #define LINSEED_ELEMENTS(n) n
+#define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ROWS
 #undef LINSEED_ELEMENTS
 namespace of_one_vector {
 #define LINSEED_ELEMENTS(n) (static_cast<void>(n), one_vector)
@@ -40,7 +43,9 @@ namespace of_one_vector {
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 #define LINSEED_ELEMENTS(n) n
+#define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ROWS
 #undef LINSEED_ELEMENTS
 namespace of_one_vector {
 #define LINSEED_ELEMENTS(n) (static_cast<void>(n), one_vector)
@@ -53,7 +58,9 @@ namespace of_one_vector {
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
 #define LINSEED_ELEMENTS(n) n
+#define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
+#undef LINSEED_ROWS
 #undef LINSEED_ELEMENTS
 namespace of_one_vector {
 #define LINSEED_ELEMENTS(n) (static_cast<void>(n), one_vector)
@@ -70,13 +77,14 @@ namespace avx512 = portable;
 struct Loops {
   const Loop* any;         // number of elements
   const Loop* one_vector;  // 16 elements
+  const RowLoop* rows;     // by RowOp
 };
 
 Loops best_loops() noexcept {
   switch (cpu::best_vector_set()) {
-    case cpu::VectorSet::avx512: return {avx512::loops, avx512::of_one_vector::loops};
-    case cpu::VectorSet::avx2: return {avx2::loops, avx2::of_one_vector::loops};
-    default: return {portable::loops, portable::of_one_vector::loops};
+    case cpu::VectorSet::avx512: return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops};
+    case cpu::VectorSet::avx2: return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops};
+    default: return {portable::loops, portable::of_one_vector::loops, portable::row_loops};
   }
 }
 
@@ -155,6 +163,7 @@ class Places {
   [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin) const noexcept {
     const Tape::Place& place = tape_.places[k];
     const bool moves = place.kind == Tape::Place::Kind::stream;
+    if (place.of_rows) begin /= tape_.row;
     return reinterpret_cast<float*>(base_[k] + (moves ? begin * place.bytes : 0));
   }
 
@@ -169,6 +178,8 @@ class Places {
 Loop loop_at(LoopIndex index, std::int64_t count) noexcept {
   return (count == one_vector ? best_loops().one_vector : best_loops().any)[index];
 }
+
+RowLoop row_loop_of(RowOp op) noexcept { return best_loops().rows[static_cast<std::size_t>(op)]; }
 
 bool works_on_vectors(LoopIndex index) noexcept {
   constexpr MicroOp one_by_one[] = {MicroOp::Expm1, MicroOp::Sin, MicroOp::Cos,
@@ -221,6 +232,7 @@ void Tape::join_pairs() {
     ++k;
     if (first.loop >= singles || places[between].kind != Place::Kind::scratch || is_sum(between)) continue;
     if (next == instructions.end() || next->loop >= singles || !reads(*next, between)) continue;
+    if (first.row_op != RowOp::none || next->row_op != RowOp::none || first.of_rows != next->of_rows) continue;
     if (std::count(next->operands.begin(), next->operands.begin() + next->count, between) != 1) continue;
     // Nobody else reads it, and what it is made of is still there.
     const auto after = std::find_if(next + 1, instructions.end(), [&](const Instruction& step) {
@@ -233,8 +245,11 @@ void Tape::join_pairs() {
     const auto pair = pair_of(static_cast<MicroOp>(first.loop), static_cast<MicroOp>(next->loop), in_front ? 0 : 1);
     if (!pair) continue;
     const std::uint16_t other = next->operands[in_front ? 1 : 0];
-    *next = {
-        *pair, static_cast<std::uint8_t>(1 + next->count), next->result, {first.operands[0], first.operands[1], other}};
+    *next = {*pair,
+             static_cast<std::uint8_t>(1 + next->count),
+             next->result,
+             {first.operands[0], first.operands[1], other},
+             next->of_rows};
     instructions.erase(own);
     --k;
   }
@@ -257,7 +272,7 @@ std::size_t Tape::workspace_bytes() const noexcept {
 
 namespace {
 
-void run_range(const Tape& tape, const Loop* loops, std::span<void* const> arrays, std::int64_t first,
+void run_range(const Tape& tape, const Loops& loops, std::span<void* const> arrays, std::int64_t first,
                std::int64_t last, double* sums) noexcept {
   alignas(64) std::array<float, Tape::scratch> scratch;
   Places places(tape, arrays, scratch.data());
@@ -265,10 +280,16 @@ void run_range(const Tape& tape, const Loop* loops, std::span<void* const> array
   for (std::int64_t begin = first; begin < last; begin += tape.tile) {
     const std::int64_t count = std::min(tape.tile, last - begin);
     places.enter(begin, count);
+    const std::int64_t rows = tape.row > 0 ? count / tape.row : 0;
     for (const Tape::Instruction& step : tape.instructions) {
       const auto& [a, b, c] = step.operands;
-      loops[step.loop](places.at(step.result, begin), places.at(a, begin), places.at(b, begin), places.at(c, begin),
-                       count);
+      if (step.row_op != RowOp::none) {
+        loops.rows[static_cast<std::size_t>(step.row_op)](places.at(step.result, begin), places.at(a, begin), tape.row,
+                                                          rows);
+      } else {
+        loops.any[step.loop](places.at(step.result, begin), places.at(a, begin), places.at(b, begin),
+                             places.at(c, begin), step.of_rows ? rows : count);
+      }
     }
   }
   for (const Tape::Fold& fold : tape.folds) {
@@ -284,7 +305,7 @@ void run_range(const Tape& tape, const Loop* loops, std::span<void* const> array
 }  // namespace
 
 void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept {
-  run_range(tape, best_loops().any, arrays, 0, elements, sums);
+  run_range(tape, best_loops(), arrays, 0, elements, sums);
 }
 
 void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept {
@@ -356,7 +377,7 @@ void multiply_few(const Call& call) noexcept {
 }
 
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
-  const Loop* const loops = best_loops().any;
+  const Loops loops = best_loops();
   const std::int64_t tasks = tape.tasks(), columns = tape.columns();
   auto* const sums = reinterpret_cast<double*>(workspace);
   executor.parallel_for(tasks, [&](std::int64_t task) {
