@@ -193,6 +193,32 @@ std::optional<Array> vanishing_sum(const Array& x, const InlineVector<int, max_r
   return std::nullopt;
 }
 
+/// What selects one element per index along an axis, or puts one there, by a cheaper way: as in the gradient of
+/// cross-entropy, where an array of zeros and a few numbers need not exist.
+std::optional<Array> simpler_selection(const Op& op, std::span<const Array> operands, const Node& node,
+                                       const Definitions& definitions) {
+  constexpr std::int64_t most_classes = 1024;  // so many are compared within one kernel
+  const Array& indices = operands[1];
+  if (&op == &ops::take_along && is_floating(node.result.dtype)) {  // before a difference is taken from all elements
+    const int axis = std::get<attr::Axis>(node.attributes).axis;
+    const auto* difference = definitions.find(operands[0], ops::sub);
+    if (difference == nullptr) return std::nullopt;
+    const Array &x = difference->operands[0], &same_for_all = difference->operands[1];
+    if (x.shape() != operands[0].shape() || same_for_all.rank() != x.rank() || same_for_all.extent(axis) != 1)
+      return std::nullopt;
+    return take_along_axis(x, indices, axis) - same_for_all;
+  }
+  if (&op == &ops::take_along_add && (indices.dtype() == DType::int32 || indices.dtype() == DType::uint8)) {
+    const int axis = std::get<attr::Scatter>(node.attributes).axis;
+    const std::int64_t extent = node.result.shape[static_cast<std::size_t>(axis)];
+    if (axis != node.result.shape.rank() - 1 || indices.extent(axis) != 1 || extent > most_classes) return std::nullopt;
+    const Array place = astype(indices, DType::int32);
+    const Array from_start = where(place < 0, place + Array(static_cast<std::int32_t>(extent)), place);
+    return where(arange(extent) == from_start, operands[0], Array(0, node.result.dtype));
+  }
+  return std::nullopt;
+}
+
 /// The value of `op(operands)` by a cheaper way, if there is one.
 std::optional<Array> simpler(const Op& op, std::span<const Array> operands, const Node& node,
                              const Definitions& definitions) {
@@ -221,6 +247,9 @@ std::optional<Array> simpler(const Op& op, std::span<const Array> operands, cons
   if (&op == &ops::reshape) {
     if (same_type(x)) return x;
     if (const auto* inner = definitions.find(x, ops::reshape)) return reshape(inner->operands[0], node.result.shape);
+  }
+  if (&op == &ops::take_along || &op == &ops::take_along_add) {
+    return simpler_selection(op, operands, node, definitions);
   }
   if (&op == &ops::broadcast_to && same_type(x)) return x;
   if (&op == &ops::stop_gradient) return x;

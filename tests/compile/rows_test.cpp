@@ -133,3 +133,37 @@ TEST_CASE("a compiled function that has not run yet can be profiled") {
   const auto f = jit([](const Array& x) { return x * 2; });
   CHECK(f.profile(ones({40})).find("in all") != std::string::npos);
 }
+
+TEST_CASE("one element per row is put in its place by comparison, not through an array of zeros") {
+  const auto loss = [](const Array& logits, const Array& labels) {
+    return mean(nn::softmax_cross_entropy_with_integer_labels(logits, labels));
+  };
+  const auto f = [&](const Array& logits, const Array& labels) {
+    return value_and_grad([&](const Array& x) { return loss(x, labels); })(logits);
+  };
+  const auto compiled = jit(f), plain = jit(f, {.disabled_passes = {"all"}});
+  for (const std::int64_t classes : {1, 2, 10, 1000, 1030}) {
+    CAPTURE(classes);
+    const Array logits = random::normal(random::key(1), {37, classes});
+    // From either end; and two labels that name no class.
+    Array labels = random::randint(random::key(2), {37}, -classes, classes);
+    for (const bool beyond : {false, true}) {
+      if (beyond) {
+        const Array index = arange(37);
+        labels = where(index == 3, classes, where(index == 4, -classes - 1, labels));
+      }
+      for (const DType dtype : {int32, int64}) {
+        const auto [value, gradient] = compiled(logits, astype(labels, dtype));
+        const auto [expected, slope] = plain(logits, astype(labels, dtype));
+        support::check_near(gradient, slope, 1e-7, 1e-5);
+        if (beyond) {
+          CHECK(std::isnan(value.item<float>()));
+        } else {
+          CHECK(value.item<float>() == doctest::Approx(expected.item<float>()).epsilon(1e-5));
+        }
+      }
+    }
+  }
+  (void)compiled(zeros({8, 10}), zeros({8}, int32));
+  CHECK(compiled.explain().find("take_along_add") == std::string::npos);
+}

@@ -38,7 +38,8 @@ Layout layout_of(const Shape& shape, const InlineVector<int, max_rank>& axes) no
   return layout;
 }
 
-// Folds `count` neighbours in lanes, then the lanes by halves: the association depends on `count` alone.
+// Folds `count` neighbours in lanes, then the lanes: sums by halves, others in order, so that of equal numbers the
+// first one remains. The association depends on `count` alone.
 template <class Fold, class T>
 fold::Accumulator<T> fold_row(const T* x, std::int64_t count) noexcept {
   using Accumulator = fold::Accumulator<T>;
@@ -53,10 +54,15 @@ fold::Accumulator<T> fold_row(const T* x, std::int64_t count) noexcept {
   }
   for (std::int64_t lane = 0; i < count; ++i, ++lane)
     partial[lane] = Fold{}(partial[lane], static_cast<Accumulator>(x[i]));
-  for (std::int64_t half = lanes / 2; half > 0; half /= 2) {
-    for (std::int64_t lane = 0; lane < half; ++lane) partial[lane] = Fold{}(partial[lane], partial[lane + half]);
+  if constexpr (std::is_same_v<Fold, fold::Sum>) {
+    for (std::int64_t half = lanes / 2; half > 0; half /= 2) {
+      for (std::int64_t lane = 0; lane < half; ++lane) partial[lane] += partial[lane + half];
+    }
+    return partial[0];
   }
-  return partial[0];
+  Accumulator total = partial[0];
+  for (std::int64_t lane = 1; lane < lanes; ++lane) total = Fold{}(total, partial[lane]);
+  return total;
 }
 
 // Folds `rows` rows of `inner` columns into `result[inner]`; narrow rows are taken several at a time to fill vectors.
