@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 
+#include "kernels/cpu/conv_depthwise.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
 #include "kernels/cpu/conv_problem.hpp"
@@ -351,6 +352,9 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
       if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
                          executor))
         return;
+      if (depthwise::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
+                            executor))
+        return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
       reference::conv(attributes, inputs, output, executor);
@@ -372,6 +376,9 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
       if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
                          executor))
         return;
+      if (depthwise::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
+                            executor))
+        return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
       reference::conv_input_grad(attributes, inputs, output, executor);
@@ -390,6 +397,7 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
                            executor))
         return;
       if (panels::correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), executor)) return;
+      if (depthwise::correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), executor)) return;
     }
     if (!correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor)) {
       reference::conv_kernel_grad(attributes, inputs, output, executor);
