@@ -410,6 +410,12 @@ TEST_CASE("fast shape kernels move the same bytes as the reference") {
                                                                         {{100, 101}, {0, 3}, {2, 0}, {1, 2}}}) {
       check(ops::pad, {x(shape), filler}, attr::Pad{low, high, interior});
     }
+
+    const std::vector<std::pair<Shape, InlineVector<int, max_rank>>> flips{
+        {{5}, {0}},       {{4, 5}, {}},     {{4, 5}, {1}},       {{4, 5}, {0, 1}},
+        {{0, 5}, {0, 1}}, {{1, 1}, {0, 1}}, {{2, 3, 4}, {0, 2}}, {{3, 3, 60, 70}, {0, 1}},
+        {{257, 200}, {1}}};
+    for (const auto& [shape, flipped] : flips) check(ops::flip, {x(shape)}, attr::AxisSet{flipped});
   }
   check.expect_all(ops::shape_family());
   check.expect_all(ops::index_family());

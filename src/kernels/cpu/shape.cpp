@@ -211,4 +211,15 @@ void pad(const Attributes& attributes, std::span<const Input> inputs, const Outp
   run(copy, inputs[0], output, executor);
 }
 
+void flip(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+          const Executor& executor) noexcept {
+  StridedCopy copy{output.shape, strides_of(output.shape), strides_of(output.shape)};
+  for (const int axis : std::get<attr::AxisSet>(attributes).axes) {
+    const auto i = static_cast<std::size_t>(axis);
+    copy.from_offset += (output.shape[i] - 1) * copy.from[i];
+    copy.from[i] = -copy.from[i];
+  }
+  run(copy, inputs[0], output, executor);
+}
+
 }  // namespace linseed::kernels::cpu
