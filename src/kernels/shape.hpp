@@ -20,6 +20,7 @@ void transpose(const Attributes&, std::span<const Input>, const Output&, const E
 void broadcast_to(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void slice(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void pad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void flip(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 }  // namespace cpu
 
 }  // namespace linseed::kernels

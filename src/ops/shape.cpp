@@ -239,7 +239,7 @@ constexpr Op broadcast_to{"broadcast_to", broadcast_rule, broadcast_gradient, re
 constexpr Op slice{"slice", slice_rule, slice_gradient, ref::slice, cpu::slice};
 constexpr Op pad{"pad", pad_rule, pad_gradient, ref::pad, cpu::pad};
 constexpr Op concatenate{"concatenate", concatenate_rule, concatenate_gradient, ref::concatenate};
-constexpr Op flip{"flip", same_rule, flip_gradient, ref::flip};
+constexpr Op flip{"flip", same_rule, flip_gradient, ref::flip, cpu::flip};
 constexpr Op iota{"iota", iota_rule, not_differentiable, ref::iota};
 constexpr Op take{"take", take_rule, take_gradient, ref::take};
 constexpr Op take_add{"take_add", scatter_rule, take_add_gradient, ref::take_add};

@@ -217,7 +217,7 @@ TEST_CASE("products of a few elements have the bits of those of many") {
   });
   for (const std::int64_t rows : {1, 2, 3, 8, 16, 17}) {
     for (const std::int64_t columns : {1, 2, 4, 5, 16, 33}) {
-      for (const std::int64_t depth : {1, 2, 3, 8, 32}) {
+      for (const std::int64_t depth : {1, 2, 3, 8, 31}) {
         CAPTURE(rows);
         CAPTURE(columns);
         CAPTURE(depth);

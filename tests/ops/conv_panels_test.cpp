@@ -38,6 +38,7 @@ const std::vector<Trial>& trials() {
       {{2, 5, 4, 24}, {3, 4, 24, 33}, {.padding = Padding::Pairs{{2, 1}, {3, 3}}, .input_dilation = {2, 3}}},
       {{1, 6, 5, 32}, {3, 3, 32, 16}, {.strides = {2, 1}, .padding = Padding::Pairs{{0, 4}, {-1, 2}}}},
       {{2, 5, 7, 48}, {3, 3, 16, 54}, {.strides = {1, 2}, .groups = 3}},
+      {{2, 4, 5, 48}, {3, 3, 16, 54}, {.padding = 2, .input_dilation = {2, 3}, .groups = 3}},
       {{3, 70, 19}, {7, 19, 21}, {.strides = {2}}},
       {{1, 3, 4, 5, 16}, {2, 2, 3, 16, 18}, {.strides = {1, 2, 1}}},
       {{5, 1, 1, 200}, {1, 1, 200, 130}},  // a dense layer

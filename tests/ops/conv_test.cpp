@@ -2,6 +2,7 @@
 
 #include <linseed/ops/elementwise.hpp>
 #include <linseed/ops/reduce.hpp>
+#include <linseed/ops/shape.hpp>
 #include <linseed/transform/grad.hpp>
 
 #include "golden/deviation.hpp"
@@ -374,23 +375,25 @@ TEST_CASE("conv ops refuse operands of another convolution") {
 TEST_CASE("offset_gemm: every instruction set gives the product, the vector ones the same bits") {
   using namespace kernels::cpu;
   const VectorSet best = best_vector_set();
-  const auto check = [&]<class T>(std::type_identity<T>, std::int64_t rows, std::int64_t depth, std::int64_t columns) {
+  const auto check = [&]<class T>(std::type_identity<T>, std::int64_t rows, std::int64_t depth, std::int64_t columns,
+                                  bool is_turned = false) {
     const Array left = random_array({rows, depth}, dtype_of<T>, 1);
     const Array right = random_array({depth, columns}, dtype_of<T>, 2);
+    const Array in_memory = is_turned ? transpose(right) : right;
     Lattice row_lattice, depth_lattice;
     row_lattice.extent[3] = rows;
     row_lattice.stride[0][3] = depth;
     row_lattice.stride[1][3] = columns;
     depth_lattice.extent[3] = depth;
     depth_lattice.stride[0][3] = 1;
-    depth_lattice.stride[1][3] = columns;
+    depth_lattice.stride[1][3] = is_turned ? 1 : columns;
     std::vector<T> first;
     for (const VectorSet set : {VectorSet::avx2, VectorSet::avx512, VectorSet::portable}) {
       if (set > best) continue;
       // A frame around the result shows whether anything is written beyond it.
       std::vector<T> result(static_cast<std::size_t>(rows * columns) + 2, T{7});
-      offset_gemm(left.data<T>().data(), row_lattice, depth_lattice, right.data<T>().data(), {columns, 1},
-                  result.data() + 1, false, set);
+      offset_gemm(left.data<T>().data(), row_lattice, depth_lattice, in_memory.data<T>().data(),
+                  {columns, is_turned ? depth : 1}, result.data() + 1, false, set);
       CHECK(result.front() == T{7});
       CHECK(result.back() == T{7});
       double largest_error = 0.0;
@@ -419,8 +422,15 @@ TEST_CASE("offset_gemm: every instruction set gives the product, the vector ones
         CAPTURE(columns);
         check(std::type_identity<float>{}, rows, depth, columns);
         check(std::type_identity<double>{}, rows, depth, columns);
+        check(std::type_identity<float>{}, rows, depth, columns, true);
+        check(std::type_identity<double>{}, rows, depth, columns, true);
       }
     }
+  }
+  for (const std::int64_t rows : {1, 2, 3, 4, 5}) {  // few of them, many columns
+    CAPTURE(rows);
+    check(std::type_identity<float>{}, rows, 300, 307);
+    check(std::type_identity<double>{}, rows, 40, 150);
   }
 }
 

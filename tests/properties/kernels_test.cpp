@@ -303,6 +303,23 @@ TEST_CASE("fast products agree with the reference") {
       {{300, 1100}, {300, 17}, {{0}, {0}, {}, {}}, true},
       {{200, 300}, {10, 300}, {{1}, {1}, {}, {}}, true},
       {{4, 600, 21}, {4, 21, 60}, {{2}, {1}, {0}, {0}}, true},
+      // Few rows or columns, by factors in either order.
+      {{1, 300}, {300, 270}, {{1}, {0}, {}, {}}, true},
+      {{1, 300}, {270, 300}, {{1}, {1}, {}, {}}, true},
+      {{300, 70}, {70, 1}, {{1}, {0}, {}, {}}, true},
+      {{70, 300}, {70}, {{0}, {0}, {}, {}}, true},
+      {{7, 100}, {1000, 100}, {{1}, {1}, {}, {}}, true},
+      {{500, 37}, {3, 37}, {{1}, {1}, {}, {}}, true},
+      // As in attention: pairs of axes inside, and free axes that do not lie together.
+      {{3, 17, 4, 40}, {3, 19, 4, 40}, {{3}, {3}, {0, 2}, {0, 2}}, true},
+      {{3, 5, 4, 40}, {3, 19, 4, 40}, {{3}, {3}, {0, 2}, {0, 2}}, true},
+      {{3, 4, 17, 19}, {3, 19, 4, 40}, {{3}, {1}, {0, 1}, {0, 2}}, true},
+      {{3, 17, 4, 40}, {3, 4, 17, 19}, {{1}, {2}, {0, 2}, {0, 1}}, true},
+      {{6, 3, 7, 5}, {5, 3, 9, 2}, {{1, 3}, {1, 0}, {}, {}}, true},
+      {{2, 3, 2, 3, 2, 3, 2, 3}, {3, 2}, {{1}, {0}, {}, {}}, true},
+      {{2, 3, 2, 3, 2, 3, 2, 3}, {3, 3, 3, 3, 4}, {{7, 5, 3, 1}, {0, 1, 2, 3}, {}, {}}, true},
+      {{3, 2}, {2, 3, 2, 3, 2, 3, 2, 3}, {{0}, {3}, {}, {}}, true},
+      {{2, 3, 2, 3, 2, 3, 2, 3}, {3, 2, 3, 2, 3, 2, 3, 2}, {{0, 2, 4, 6, 1}, {1, 3, 5, 7, 6}, {3}, {0}}, true},
   };
   for (const auto& [lhs, rhs, dot, is_large] : trials) {
     for (const DType dtype : is_large ? std::vector<DType>{float32, float64} : all_dtypes) {
@@ -393,6 +410,12 @@ TEST_CASE("fast shape kernels move the same bytes as the reference") {
                                                                         {{100, 101}, {0, 3}, {2, 0}, {1, 2}}}) {
       check(ops::pad, {x(shape), filler}, attr::Pad{low, high, interior});
     }
+
+    const std::vector<std::pair<Shape, InlineVector<int, max_rank>>> flips{
+        {{5}, {0}},       {{4, 5}, {}},     {{4, 5}, {1}},       {{4, 5}, {0, 1}},
+        {{0, 5}, {0, 1}}, {{1, 1}, {0, 1}}, {{2, 3, 4}, {0, 2}}, {{3, 3, 60, 70}, {0, 1}},
+        {{257, 200}, {1}}};
+    for (const auto& [shape, flipped] : flips) check(ops::flip, {x(shape)}, attr::AxisSet{flipped});
   }
   check.expect_all(ops::shape_family());
   check.expect_all(ops::index_family());

@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 
+#include "kernels/cpu/conv_depthwise.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
 #include "kernels/cpu/conv_problem.hpp"
@@ -331,6 +332,48 @@ bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int6
   return complete.load(std::memory_order_relaxed);
 }
 
+/// The kernel's gradient, by the kernel that suits the problem; false when there was no memory.
+template <class T>
+bool correlate_suitably(const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
+                        const Executor& executor) noexcept {
+  if constexpr (std::is_same_v<T, float>) {
+    if (lanes::correlate(problem, lanes::Layout::ordinary, x, dy, dw, executor) ||
+        panels::correlate(problem, x, dy, dw, executor) || depthwise::correlate(problem, x, dy, dw, executor))
+      return true;
+  }
+  return correlate(problem, x, dy, dw, kernel_size, executor);
+}
+
+/// The same for a dilated input without strides, as the gradient of a transposed convolution has it: its adjoint
+/// strides over the cotangent instead, and gives the kernel's gradient with taps in reverse, features as channels.
+template <class T>
+bool correlate_adjoint(const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
+                       const Executor& executor) noexcept {
+  T* const turned =
+      static_cast<T*>(scratch<Scratch::conv_turned_kernel>(kernel_size * static_cast<std::int64_t>(sizeof(T))));
+  if (turned == nullptr || !correlate_suitably(adjoint(problem), dy, x, turned, kernel_size, executor)) return false;
+  const std::int64_t channels = problem.channels, features = problem.features, groups = problem.groups;
+  const std::int64_t taps = kernel_size / (channels * features * groups);
+  for (std::int64_t tap = 0; tap < taps; ++tap) {
+    const T* const from = turned + (taps - 1 - tap) * channels * features * groups;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      for (std::int64_t g = 0; g < groups; ++g) {
+        for (std::int64_t f = 0; f < features; ++f) *dw++ = from[(f * groups + g) * channels + c];
+      }
+    }
+  }
+  return true;
+}
+
+bool is_dilated_only(const Problem& problem) noexcept {
+  bool dilated = false, strided = false;
+  for (const Axis& axis : problem.axis) {
+    dilated = dilated || axis.input_dilation != 1;
+    strided = strided || axis.stride != 1;
+  }
+  return dilated && !strided;
+}
+
 template <class T>
 void set_zero(const Output& output) noexcept {
   std::fill_n(output.as<T>(), output.shape.elements(), T{});
@@ -350,6 +393,9 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
         return;
       if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
                          executor))
+        return;
+      if (depthwise::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
+                            executor))
         return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
@@ -372,6 +418,9 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
       if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
                          executor))
         return;
+      if (depthwise::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
+                            executor))
+        return;
     }
     if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
       reference::conv_input_grad(attributes, inputs, output, executor);
@@ -385,15 +434,9 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[1].shape);
     if (problem.is_empty() || inputs[1].shape.elements() == 0) return set_zero<T>(output);
-    if constexpr (std::is_same_v<T, float>) {
-      if (lanes::correlate(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(),
-                           executor))
-        return;
-      if (panels::correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), executor)) return;
-    }
-    if (!correlate(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor)) {
+    const auto run = is_dilated_only(problem) ? correlate_adjoint<T> : correlate_suitably<T>;
+    if (!run(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor))
       reference::conv_kernel_grad(attributes, inputs, output, executor);
-    }
   });
 }
 

@@ -11,7 +11,8 @@ namespace linseed::kernels::cpu::panels {
 
 namespace {
 
-constexpr std::int64_t most_rows_at_once = 252;
+constexpr std::int64_t row_quantum = 14;  // rows of the largest tile
+constexpr std::int64_t most_rows_at_once = 18 * row_quantum;
 constexpr std::int64_t fewest_channels = 16;  // and features
 constexpr std::int64_t wanted_tasks = 16;
 constexpr std::size_t most_parts = 16;
@@ -62,7 +63,10 @@ class Convolution {
       part.first_chunk = all_chunks;
       all_chunks += part.taps * chunks;
       const std::int64_t fitting = block_floats / std::max<std::int64_t>(part.taps * chunks * chunk, 1);
-      part.at_once = std::clamp<std::int64_t>(fitting / 14 * 14, 28, most_rows_at_once);
+      // Rather shorter blocks than several tasks for one, which would each lay out its pixels.
+      const std::int64_t share = ceil_divide(ceil_divide(part.rows, wanted_tasks), row_quantum) * row_quantum;
+      part.at_once = std::clamp<std::int64_t>(std::min(fitting / row_quantum * row_quantum, share), 2 * row_quantum,
+                                              most_rows_at_once);
       part.blocks = ceil_divide(part.rows, part.at_once);
     }
   }
@@ -180,7 +184,7 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
   std::int64_t blocks = 0;
   for (std::size_t p = 0; p < conv.part_count; ++p) blocks += conv.parts[p].blocks;
   const std::int64_t panel_groups =
-      std::min(conv.panel_count, ceil_divide(wanted_tasks, std::max<std::int64_t>(blocks * problem.groups, 1)));
+      std::clamp<std::int64_t>(wanted_tasks / std::max<std::int64_t>(blocks * problem.groups, 1), 1, conv.panel_count);
   std::atomic<bool> complete = true;
   executor.parallel_for(blocks * problem.groups * panel_groups, [&](std::int64_t task) {
     const std::int64_t panel_group = task % panel_groups, group = task / panel_groups % problem.groups;

@@ -1,11 +1,13 @@
 #include "kernels/linalg.hpp"
 
 #include <algorithm>
+#include <array>
 #include <mutex>
 
 #include <xtensor-blas/xblas.hpp>
 
 #include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/row_dots.hpp"
 #include "kernels/dtypes.hpp"
 
 namespace linseed::kernels::cpu {
@@ -14,35 +16,28 @@ namespace {
 
 using AxisList = InlineVector<int, max_rank>;
 
-/// An operand as a stack of matrices in memory, when its axes allow that without moving elements.
-struct Matrices {
-  bool possible = false;
-  bool contracted_first = false;  // [batch, contracted, free] instead of [batch, free, contracted]
-  std::int64_t free = 1;
+/// One axis of a contraction, or several that lie like one: its extent, and how far apart neighbours lie in the
+/// operands and in the result.
+struct Dimension {
+  std::int64_t extent = 1, left = 0, right = 0, result = 0;
 };
+using Dimensions = InlineVector<Dimension, 2 * max_rank>;
 
-Matrices matrices_of(const Shape& shape, const AxisList& batch, const AxisList& contract) noexcept {
-  Matrices result;
-  const int batches = static_cast<int>(batch.size());
-  const int contracts = static_cast<int>(contract.size());
-  const int rank = shape.rank();
-  const auto counts_from = [](const AxisList& axes, int first) {
-    for (std::size_t i = 0; i < axes.size(); ++i) {
-      if (axes[i] != first + static_cast<int>(i)) return false;
+/// Drops axes of one place and joins those that lie one inside the other everywhere.
+void join(Dimensions& dimensions) noexcept {
+  Dimensions joined;
+  for (const Dimension& d : dimensions) {
+    if (d.extent == 1) continue;
+    if (!joined.empty()) {
+      Dimension& outer = joined.back();
+      if (outer.left == d.extent * d.left && outer.right == d.extent * d.right && outer.result == d.extent * d.result) {
+        outer = {outer.extent * d.extent, d.left, d.right, d.result};
+        continue;
+      }
     }
-    return true;
-  };
-  if (!counts_from(batch, 0)) return result;
-  if (counts_from(contract, rank - contracts)) {
-    result.possible = true;
-  } else if (counts_from(contract, batches)) {
-    result.possible = result.contracted_first = true;
+    joined.push_back(d);
   }
-  std::int64_t paired = 1;
-  for (const int axis : batch) paired *= shape[static_cast<std::size_t>(axis)];
-  for (const int axis : contract) paired *= shape[static_cast<std::size_t>(axis)];
-  result.free = paired == 0 ? 0 : shape.elements() / paired;
-  return result;
+  dimensions = joined;
 }
 
 // The serial OpenBLAS shares one work buffer between all callers: two products at a time spoil each other. So products
@@ -65,9 +60,9 @@ class Grid {
     std::int64_t row, rows, column, columns;
   };
 
-  Grid(std::int64_t rows, std::int64_t columns) noexcept : rows_(rows), columns_(columns) {
+  Grid(std::int64_t batches, std::int64_t rows, std::int64_t columns) noexcept : rows_(rows), columns_(columns) {
     constexpr std::int64_t enough = 8;
-    while (tasks() < enough && height_ > 32) height_ /= 2;
+    while (batches * tasks() < enough && height_ > 32) height_ /= 2;
   }
   [[nodiscard]] std::int64_t tasks() const noexcept { return up(rows_, height_) * up(columns_, width); }
   [[nodiscard]] Block block(std::int64_t task) const noexcept {
@@ -82,81 +77,186 @@ class Grid {
   std::int64_t rows_, columns_, height_ = 256;
 };
 
-/// A contraction as products of matrices, one per batch, each operand a stack of matrices.
+/// A contraction as products of matrices, one for each point of `outer`; rows and depth may be several axes.
 struct Products {
-  std::int64_t batches, rows, columns, depth;
-  bool left_contracted_first, right_contracted_first;
+  bool swapped = false;  // left and right
+  Dimensions outer, row_axes, depth_axes;
+  Dimension column;
+  std::int64_t batches = 1, rows = 1, depth = 1;
 
-  [[nodiscard]] MatrixStrides left() const noexcept {
-    return left_contracted_first ? MatrixStrides{1, rows} : MatrixStrides{depth, 1};
+  /// Whether each is a product of two plain matrices.
+  [[nodiscard]] bool is_plain() const noexcept { return row_axes.size() <= 1 && depth_axes.size() <= 1; }
+  [[nodiscard]] MatrixStrides left() const noexcept { return {axis(row_axes).left, axis(depth_axes).left}; }
+  [[nodiscard]] MatrixStrides right() const noexcept { return {column.right, axis(depth_axes).right}; }
+  [[nodiscard]] std::int64_t result_stride() const noexcept { return axis(row_axes).result; }
+
+  /// Where the operands and the result of one product begin.
+  [[nodiscard]] Dimension begin(std::int64_t batch) const noexcept {
+    Dimension at;
+    for (std::size_t i = outer.size(); i-- > 0; batch /= outer[i].extent) {
+      const std::int64_t index = batch % outer[i].extent;
+      at.left += index * outer[i].left, at.right += index * outer[i].right, at.result += index * outer[i].result;
+    }
+    return at;
   }
-  [[nodiscard]] MatrixStrides right() const noexcept {
-    return right_contracted_first ? MatrixStrides{1, columns} : MatrixStrides{depth, 1};
+  /// Rows from `first` on, of a plain product, or all.
+  [[nodiscard]] Lattice row_lattice(std::int64_t first, std::int64_t count) const noexcept {
+    Lattice lattice = lattice_of(row_axes, &Dimension::left, &Dimension::result);
+    if (row_axes.size() <= 1) lattice.extent[3] = count;
+    lattice.first[0] = first * axis(row_axes).left;
+    lattice.first[1] = first * axis(row_axes).result;
+    return lattice;
+  }
+  [[nodiscard]] Lattice depth_lattice() const noexcept {
+    return lattice_of(depth_axes, &Dimension::left, &Dimension::right);
+  }
+
+ private:
+  static Dimension axis(const Dimensions& axes) noexcept { return axes.empty() ? Dimension{} : axes.back(); }
+  static Lattice lattice_of(const Dimensions& axes, std::int64_t Dimension::*first,
+                            std::int64_t Dimension::*second) noexcept {
+    Lattice lattice;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      const std::size_t at = 4 - axes.size() + i;
+      lattice.extent[at] = axes[i].extent;
+      lattice.stride[0][at] = axes[i].*first;
+      lattice.stride[1][at] = axes[i].*second;
+    }
+    return lattice;
   }
 };
 
-std::optional<Products> products_of(const Attributes& attributes, const Shape& left_shape,
-                                    const Shape& right_shape) noexcept {
+std::optional<Products> products_of(const Attributes& attributes, const Shape& left_shape, const Shape& right_shape,
+                                    bool may_swap) noexcept {
+  if (left_shape.elements() == 0 || right_shape.elements() == 0) return std::nullopt;
   const auto& dot = std::get<attr::Dot>(attributes);
-  const Matrices left = matrices_of(left_shape, dot.lhs_batch, dot.lhs_contract);
-  const Matrices right = matrices_of(right_shape, dot.rhs_batch, dot.rhs_contract);
-  Products products{1, left.free, right.free, 1, left.contracted_first, right.contracted_first};
-  for (const int axis : dot.lhs_batch) products.batches *= left_shape[static_cast<std::size_t>(axis)];
-  for (const int axis : dot.lhs_contract) products.depth *= left_shape[static_cast<std::size_t>(axis)];
-  const bool empty = products.batches * products.rows * products.columns * products.depth == 0;
-  return left.possible && right.possible && !empty ? std::optional(products) : std::nullopt;
+  const auto left_strides = strides_of(left_shape), right_strides = strides_of(right_shape);
+  Products p;
+  Dimensions columns;
+  for (std::size_t i = 0; i < dot.lhs_batch.size(); ++i) {
+    const auto l = static_cast<std::size_t>(dot.lhs_batch[i]), r = static_cast<std::size_t>(dot.rhs_batch[i]);
+    p.outer.push_back({left_shape[l], left_strides[l], right_strides[r]});
+  }
+  for (std::size_t i = 0; i < dot.lhs_contract.size(); ++i) {
+    const auto l = static_cast<std::size_t>(dot.lhs_contract[i]), r = static_cast<std::size_t>(dot.rhs_contract[i]);
+    p.depth_axes.push_back({left_shape[l], left_strides[l], right_strides[r]});
+  }
+  const auto is_in = [](const AxisList& axes, std::size_t axis) {
+    return std::find(axes.begin(), axes.end(), static_cast<int>(axis)) != axes.end();
+  };
+  for (std::size_t axis = 0; axis < left_shape.size(); ++axis) {
+    if (!is_in(dot.lhs_batch, axis) && !is_in(dot.lhs_contract, axis))
+      p.row_axes.push_back({left_shape[axis], left_strides[axis], 0});
+  }
+  for (std::size_t axis = 0; axis < right_shape.size(); ++axis) {
+    if (!is_in(dot.rhs_batch, axis) && !is_in(dot.rhs_contract, axis))
+      columns.push_back({right_shape[axis], 0, right_strides[axis]});
+  }
+  std::int64_t step = 1;
+  for (Dimensions* axes : {&columns, &p.row_axes, &p.outer}) {
+    for (std::size_t i = axes->size(); i-- > 0; step *= (*axes)[i].extent) (*axes)[i].result = step;
+  }
+  for (Dimensions* axes : {&columns, &p.row_axes, &p.outer, &p.depth_axes}) join(*axes);
+
+  if (may_swap && columns.empty() && !p.row_axes.empty()) {  // a matrix by a vector: the other way round
+    p.swapped = true;
+    std::swap(columns, p.row_axes);
+    for (Dimensions* axes : {&columns, &p.outer, &p.depth_axes}) {
+      for (Dimension& d : *axes) std::swap(d.left, d.right);
+    }
+  }
+  constexpr std::size_t lattice_axes = 4;
+  if (p.depth_axes.size() > lattice_axes) return std::nullopt;
+  if (!columns.empty()) {
+    p.column = columns.back();
+    for (std::size_t i = 0; i + 1 < columns.size(); ++i) p.outer.push_back(columns[i]);
+  } else {
+    p.column.right = p.column.result = 1;
+  }
+  while (p.row_axes.size() > lattice_axes) {
+    p.outer.push_back(p.row_axes[0]);
+    p.row_axes.erase(0);
+  }
+  for (const Dimension& d : p.outer) p.batches *= d.extent;
+  for (const Dimension& d : p.row_axes) p.rows *= d.extent;
+  for (const Dimension& d : p.depth_axes) p.depth *= d.extent;
+  return p;
+}
+
+/// Whether rows of both factors, whose points of depth are neighbours, are better multiplied as they are than packed.
+bool suits_row_dots(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept {
+  constexpr std::int64_t few_uses = 8, long_enough = 32;
+  return std::min(rows, columns) <= few_uses && depth >= long_enough;
+}
+
+void by_row_dots(const Products& p, const float* left, const float* right, float* result,
+                 const Executor& executor) noexcept {
+  constexpr std::int64_t task_products = 1 << 16, quantum = 16;
+  const std::int64_t columns = p.column.extent;
+  const std::int64_t fitting = task_products / (p.rows * p.depth) / quantum * quantum;
+  const std::int64_t width = std::min(std::max(fitting, quantum), columns), tasks = (columns + width - 1) / width;
+  executor.parallel_for(p.batches * tasks, [&](std::int64_t task) {
+    const Dimension at = p.begin(task / tasks);
+    const std::int64_t column = task % tasks * width;
+    row_dots({.left = left + at.left,
+              .left_row = p.left().row,
+              .rows = p.rows,
+              .right = right + at.right + column * p.right().row,
+              .right_row = p.right().row,
+              .columns = std::min(width, columns - column),
+              .depth = p.depth,
+              .result = result + at.result + column,
+              .result_row = p.result_stride()});
+  });
 }
 
 }  // namespace
 
 std::optional<MatrixProduct> matrix_product(const Attributes& attributes, const Shape& left, const Shape& right) {
-  const auto products = products_of(attributes, left, right);
-  if (!products || products->batches != 1) return std::nullopt;
-  return MatrixProduct{products->rows, products->columns, products->depth, products->left(), products->right()};
+  const auto p = products_of(attributes, left, right, /*may_swap=*/false);
+  if (!p || p->batches != 1 || !p->is_plain()) return std::nullopt;
+  return MatrixProduct{p->rows, p->column.extent, p->depth, p->left(), p->right()};
 }
 
 void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                  const Executor& executor) noexcept {
-  const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape);
+  const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/true);
   if (!is_floating(output.dtype) || !products) return reference::dot_general(attributes, inputs, output, executor);
-  const Products p = *products;
+  const Products& p = *products;
   const MatrixStrides left = p.left(), right = p.right();
-  const Grid grid(p.rows, p.columns);
+  const std::int64_t columns = p.column.extent, size = p.rows * columns * p.depth;
   linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const T* const a = inputs[0].as<T>();
-    const T* const b = inputs[1].as<T>();
+    const T* const a = inputs[p.swapped ? 1 : 0].as<T>();
+    const T* const b = inputs[p.swapped ? 0 : 1].as<T>();
     T* const result = output.as<T>();
-    const std::int64_t size = p.rows * p.columns * p.depth;
-    if (size > large_product) {
+    const auto is_dense = [](MatrixStrides factor) { return std::min(factor.row, factor.depth) == 1; };
+    if (size > large_product && p.is_plain() && is_dense(left) && is_dense(right)) {
       const auto leading = [](MatrixStrides factor) { return static_cast<int>(std::max(factor.row, factor.depth)); };
       const std::lock_guard turn(blas_turn());
       for (std::int64_t batch = 0; batch < p.batches; ++batch) {
-        cxxblas::gemm<int>(cxxblas::RowMajor, p.left_contracted_first ? cxxblas::Trans : cxxblas::NoTrans,
-                           p.right_contracted_first ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(p.rows),
-                           static_cast<int>(p.columns), static_cast<int>(p.depth), T{1}, a + batch * p.rows * p.depth,
-                           leading(left), b + batch * p.columns * p.depth, leading(right), T{0},
-                           result + batch * p.rows * p.columns, static_cast<int>(p.columns));
+        const Dimension at = p.begin(batch);
+        cxxblas::gemm<int>(cxxblas::RowMajor, left.depth == 1 ? cxxblas::NoTrans : cxxblas::Trans,
+                           right.row == 1 ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(p.rows),
+                           static_cast<int>(columns), static_cast<int>(p.depth), T{1}, a + at.left, leading(left),
+                           b + at.right, leading(right), T{0}, result + at.result, static_cast<int>(p.result_stride()));
       }
       return;
     }
-    if (p.batches == 1 && size >= packing_pays && std::min(p.rows, p.columns) >= packing_uses) {
-      if (dense_gemm(p.rows, p.columns, p.depth, a, left, b, right, result, executor)) return;
+    if (p.batches == 1 && p.is_plain() && p.result_stride() == columns && size >= packing_pays &&
+        std::min(p.rows, columns) >= packing_uses) {
+      if (dense_gemm(p.rows, columns, p.depth, a, left, b, right, result, executor)) return;
     }
+    if constexpr (std::is_same_v<T, float>) {
+      if (p.is_plain() && left.depth == 1 && right.depth == 1 && suits_row_dots(p.rows, columns, p.depth))
+        return by_row_dots(p, a, b, result, executor);
+    }
+    const Lattice depth = p.depth_lattice();
+    const Grid grid(p.batches, p.row_axes.size() <= 1 ? p.rows : 1, columns);
     executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
-      const std::int64_t batch = task / grid.tasks();
+      const Dimension at = p.begin(task / grid.tasks());
       const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
-      Lattice row_places, depth_places;
-      row_places.extent[3] = row_count;
-      row_places.stride[0][3] = left.row;
-      row_places.stride[1][3] = p.columns;
-      row_places.first[0] = row * left.row;
-      row_places.first[1] = row * p.columns;
-      depth_places.extent[3] = p.depth;
-      depth_places.stride[0][3] = left.depth;
-      depth_places.stride[1][3] = right.depth;
-      offset_gemm(a + batch * p.rows * p.depth, row_places, depth_places,
-                  b + batch * p.columns * p.depth + column * right.row, {column_count, right.row},
-                  result + batch * p.rows * p.columns + column, /*accumulate=*/false);
+      offset_gemm(a + at.left, p.row_lattice(row, row_count), depth, b + at.right + column * right.row,
+                  {column_count, right.row}, result + at.result + column, /*accumulate=*/false);
     });
   });
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/pack_panel.hpp"
 #include "kernels/cpu/scratch.hpp"
 
 // clang ignores the target pragma; it gets the portable form.
@@ -63,6 +64,21 @@ struct Panel {
   bool accumulate;
 };
 
+/// A few rows against columns of the right factor that are neighbours there: packing them would not pay.
+template <class T>
+struct ThinProduct {
+  const T* left;
+  const std::int64_t* rows;
+  const std::int64_t* result_rows;
+  const std::int64_t *left_depths, *right_depths;
+  std::int64_t depth;
+  const T* right;
+  T* result;
+  std::int64_t columns;
+  bool accumulate;
+};
+constexpr std::int64_t most_thin_rows = 4;
+
 /// Some rows and columns of a product of packed factors: `left` has all rows of a tile side by side for each point of
 /// depth, `right` two vectors of columns.
 template <class T>
@@ -102,6 +118,10 @@ struct Simd {
 };
 template <int vectors>
 constexpr int tile_rows = vectors == 1 ? 8 : 6;
+template <int rows>
+constexpr int thin_vectors = rows == 1   ? 8
+                             : rows == 2 ? 4
+                                         : 2;
 constexpr int dense_rows = 6;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
@@ -160,6 +180,10 @@ struct Simd<double> {
 };
 template <int vectors>
 constexpr int tile_rows = vectors == 1 ? 8 : 6;
+template <int rows>
+constexpr int thin_vectors = rows == 1   ? 8
+                             : rows == 2 ? 4
+                                         : 2;
 constexpr int dense_rows = 6;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
@@ -209,6 +233,10 @@ struct Simd<double> {
 };
 template <int vectors>
 constexpr int tile_rows = 8;
+template <int rows>
+constexpr int thin_vectors = rows <= 2   ? 8
+                             : rows == 3 ? 6
+                                         : 4;
 constexpr int dense_rows = 12;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
@@ -229,7 +257,8 @@ struct PanelKernel {
 };
 template <class T>
 struct PanelKernels {
-  PanelKernel<T> narrow, wide;  // one vector and two
+  PanelKernel<T> narrow, wide;                                   // one vector and two
+  void (*thin[most_thin_rows])(const ThinProduct<T>&) noexcept;  // of 1, 2, ... rows
 };
 
 template <class T>
@@ -237,17 +266,22 @@ PanelKernels<T> panels_of(VectorSet set) noexcept {
 #if LINSEED_X86_TILES
   if (set == VectorSet::avx512) {
     constexpr std::int64_t lanes = 64 / sizeof(T);
-    return {{lanes, avx512::pack<T, 1>, avx512::panel<T, 1>}, {2 * lanes, avx512::pack<T, 2>, avx512::panel<T, 2>}};
+    return {{lanes, avx512::pack<T, 1>, avx512::panel<T, 1>},
+            {2 * lanes, avx512::pack<T, 2>, avx512::panel<T, 2>},
+            {avx512::thin<T, 1>, avx512::thin<T, 2>, avx512::thin<T, 3>, avx512::thin<T, 4>}};
   }
   if (set == VectorSet::avx2) {
     constexpr std::int64_t lanes = 32 / sizeof(T);
-    return {{lanes, avx2::pack<T, 1>, avx2::panel<T, 1>}, {2 * lanes, avx2::pack<T, 2>, avx2::panel<T, 2>}};
+    return {{lanes, avx2::pack<T, 1>, avx2::panel<T, 1>},
+            {2 * lanes, avx2::pack<T, 2>, avx2::panel<T, 2>},
+            {avx2::thin<T, 1>, avx2::thin<T, 2>, avx2::thin<T, 3>, avx2::thin<T, 4>}};
   }
 #endif
   static_cast<void>(set);
   constexpr std::int64_t lanes = 16 / sizeof(T);
   return {{lanes, portable::pack<T, 1>, portable::panel<T, 1>},
-          {2 * lanes, portable::pack<T, 2>, portable::panel<T, 2>}};
+          {2 * lanes, portable::pack<T, 2>, portable::panel<T, 2>},
+          {portable::thin<T, 1>, portable::thin<T, 2>, portable::thin<T, 3>, portable::thin<T, 4>}};
 }
 
 }  // namespace
@@ -270,14 +304,44 @@ struct Elements {
   std::int64_t depth;  // at most depth_block
 };
 
+/// Packs columns of the right factor that are apart in it: points of depth that are neighbours are taken together.
+void pack_apart(const float* right, const std::int64_t* depths, std::int64_t depth, Columns columns, std::int64_t width,
+                float* packed) noexcept {
+  for (std::int64_t k = 0; k < depth;) {
+    std::int64_t run = 1;
+    while (k + run < depth && depths[k + run] == depths[k] + run) ++run;
+    pack_panel(right + depths[k], 1, run, columns.stride, columns.count, run, width, packed + k * width);
+    k += run;
+  }
+}
+
 template <class T>
 void multiply(const T* left, const T* right, Columns columns, T* result, const Elements& at, bool accumulate,
               const PanelKernels<T>& kernels) noexcept {
+  if (at.rows > 0 && at.rows <= most_thin_rows && columns.stride == 1) {
+    return kernels.thin[at.rows - 1]({.left = left,
+                                      .rows = at.left_rows,
+                                      .result_rows = at.result_rows,
+                                      .left_depths = at.left_depths,
+                                      .right_depths = at.right_depths,
+                                      .depth = at.depth,
+                                      .right = right,
+                                      .result = result,
+                                      .columns = columns.count,
+                                      .accumulate = accumulate});
+  }
   alignas(64) T packed[depth_block * max_panel_bytes / sizeof(T)];
   for (std::int64_t n = 0; n < columns.count;) {
     const PanelKernel<T>& kernel = columns.count - n > kernels.narrow.width ? kernels.wide : kernels.narrow;
     const std::int64_t column_count = std::min(kernel.width, columns.count - n);
-    kernel.pack(right + n * columns.stride, at.right_depths, at.depth, {column_count, columns.stride}, packed);
+    const T* const from = right + n * columns.stride;
+    const Columns some{column_count, columns.stride};
+    bool is_packed = false;
+    if constexpr (std::is_same_v<T, float>) {
+      is_packed = columns.stride != 1 && at.depth > 1 && at.right_depths[1] == at.right_depths[0] + 1;
+      if (is_packed) pack_apart(from, at.right_depths, at.depth, some, kernel.width, packed);
+    }
+    if (!is_packed) kernel.pack(from, at.right_depths, at.depth, some, packed);
     kernel.multiply({.left = left,
                      .rows = at.left_rows,
                      .result_rows = at.result_rows,

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/pack_panel.hpp"
 
 // Products of matrices in the order in which convolutions of many channels lay them out: rows (pixels or tiles) with 16
 // channels of each side by side, and panels of features, two vectors wide.
@@ -40,9 +41,5 @@ struct PanelRoutines {
                   std::int64_t offset) noexcept;
 };
 PanelRoutines panel_routines(VectorSet set) noexcept;
-
-/// to[i][n] = from[i * row_step + n * column_step] for the rows and columns there are, zeros up to `height` x `width`.
-void pack_panel(const float* from, std::int64_t row_step, std::int64_t rows, std::int64_t column_step,
-                std::int64_t columns, std::int64_t height, std::int64_t width, float* to) noexcept;
 
 }  // namespace linseed::kernels::cpu

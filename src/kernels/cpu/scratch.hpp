@@ -11,6 +11,7 @@ namespace linseed::kernels::cpu {
 enum class Scratch {
   conv_tile,
   conv_partials,
+  conv_turned_kernel,
   lanes_input,
   lanes_cotangent,
   lanes_rows,

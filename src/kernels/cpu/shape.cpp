@@ -53,18 +53,24 @@ struct StridedCopy {
     const std::int64_t rows = extents.elements() / row;
     const std::int64_t group = std::max<std::int64_t>(1, block / row);
     executor.parallel_for((rows + group - 1) / group, [&](std::int64_t task) {
-      const std::int64_t end = std::min(rows, (task + 1) * group);
-      for (std::int64_t r = task * group; r < end; ++r) {
-        std::int64_t read = from_offset;
-        std::int64_t write = to_offset;
-        std::int64_t rest = r;
-        for (std::size_t axis = last; axis-- > 0;) {
-          const std::int64_t index = rest % extents[axis];
-          rest /= extents[axis];
-          read += index * from[axis];
-          write += index * to[axis];
-        }
+      const std::int64_t first = task * group, end = std::min(rows, first + group);
+      Shape index = extents;
+      std::int64_t read = from_offset, write = to_offset, rest = first;
+      for (std::size_t axis = last; axis-- > 0; rest /= extents[axis]) {
+        index[axis] = rest % extents[axis];
+        read += index[axis] * from[axis];
+        write += index[axis] * to[axis];
+      }
+      for (std::int64_t r = first; r < end; ++r) {
         copy_row(source + read, from[last], target + write, to[last], row);
+        for (std::size_t axis = last; axis-- > 0;) {
+          read += from[axis];
+          write += to[axis];
+          if (++index[axis] < extents[axis]) break;
+          index[axis] = 0;
+          read -= extents[axis] * from[axis];
+          write -= extents[axis] * to[axis];
+        }
       }
     });
   }
@@ -202,6 +208,17 @@ void pad(const Attributes& attributes, std::span<const Input> inputs, const Outp
   visit_size(output.dtype, [&]<class T>(std::type_identity<T>) {
     std::fill_n(output.as<T>(), output.shape.elements(), *inputs[1].as<T>());
   });
+  run(copy, inputs[0], output, executor);
+}
+
+void flip(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+          const Executor& executor) noexcept {
+  StridedCopy copy{output.shape, strides_of(output.shape), strides_of(output.shape)};
+  for (const int axis : std::get<attr::AxisSet>(attributes).axes) {
+    const auto i = static_cast<std::size_t>(axis);
+    copy.from_offset += (output.shape[i] - 1) * copy.from[i];
+    copy.from[i] = -copy.from[i];
+  }
   run(copy, inputs[0], output, executor);
 }
 
