@@ -1,7 +1,9 @@
 #include "kernels/cpu/offset_gemm.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <utility>
 
 #include "kernels/cpu/pack_panel.hpp"
 #include "kernels/cpu/scratch.hpp"
@@ -88,8 +90,27 @@ struct DenseTile {
   std::int64_t depth;
   T* result;
   std::int64_t result_stride;
-  std::int64_t rows, columns;  // that exist
+  std::int64_t columns;  // that exist
   bool accumulate;
+};
+
+/// Where `valid` rows of a factor lie, and where they go side by side.
+template <class T>
+struct PackedTile {
+  const T* from;
+  T* to;
+  std::int64_t width, valid;
+};
+
+constexpr int most_dense_rows = 14;
+
+/// What an instruction set has for products of packed factors.
+template <class T>
+struct DenseKernel {
+  std::int64_t rows, columns;                                  // of the largest tile
+  void (*tile[most_dense_rows])(const DenseTile<T>&) noexcept;  // of 1, 2, ... rows
+  void (*pack_neighbours)(const PackedTile<T>* tiles, std::int64_t count, std::int64_t step,
+                          std::int64_t depth) noexcept;
 };
 
 // Plain vectors of 16 bytes: SSE2, NEON, or whatever the compiler makes of them.
@@ -237,7 +258,7 @@ template <int rows>
 constexpr int thin_vectors = rows <= 2   ? 8
                              : rows == 3 ? 6
                                          : 4;
-constexpr int dense_rows = 12;
+constexpr int dense_rows = most_dense_rows;
 
 #include "kernels/cpu/offset_gemm_tile.inc"
 
@@ -415,42 +436,98 @@ void SmallGemm::operator()(const float* left, const float* right, float* result)
 namespace {
 
 template <class T>
-struct DenseKernel {
-  std::int64_t rows, columns;  // of a tile
-  void (*tile)(const DenseTile<T>&) noexcept;
-};
-
-template <class T>
 DenseKernel<T> dense_kernel_of(VectorSet set) noexcept {
 #if LINSEED_X86_TILES
-  if (set == VectorSet::avx512) return {avx512::dense_rows, 128 / sizeof(T), avx512::dense_tile<T>};
-  if (set == VectorSet::avx2) return {avx2::dense_rows, 64 / sizeof(T), avx2::dense_tile<T>};
+  if (set == VectorSet::avx512)
+    return avx512::dense_kernel<T>(std::make_integer_sequence<int, avx512::dense_rows>{});
+  if (set == VectorSet::avx2) return avx2::dense_kernel<T>(std::make_integer_sequence<int, avx2::dense_rows>{});
 #endif
   static_cast<void>(set);
-  return {portable::dense_rows, 32 / sizeof(T), portable::dense_tile<T>};
+  return portable::dense_kernel<T>(std::make_integer_sequence<int, portable::dense_rows>{});
 }
 
-/// Lays `count` rows of a factor side by side for each point of depth, zeros up to `width`:
-/// packed[k * width + i] = from[i * row_stride + k * depth_stride].
+/// to[k * width + i] = from[i * strides.row + k * strides.depth] for i below `valid`, zeros up to the width.
 template <class T>
-void pack_side_by_side(const T* from, MatrixStrides strides, std::int64_t count, std::int64_t depth, std::int64_t width,
-                       T* packed) noexcept {
-  if (strides.row == 1) {
-    for (std::int64_t k = 0; k < depth; ++k, packed += width) {
-      std::copy_n(from + k * strides.depth, count, packed);
-      std::fill_n(packed + count, width - count, T{});
+void pack_strided(const PackedTile<T>& tile, MatrixStrides strides, std::int64_t depth) noexcept {
+  const auto& [from, to, width, valid] = tile;
+  for (std::int64_t k = 0; k < depth; ++k) std::fill_n(to + k * width + valid, width - valid, T{});
+  std::int64_t i = 0;
+#if LINSEED_X86_TILES
+  if constexpr (std::is_same_v<T, float>) {
+    constexpr std::int64_t ahead = 64, line = 16;
+    for (; strides.depth == 1 && i + 4 <= valid; i += 4) {
+      const float* const rows = from + i * strides.row;
+      std::int64_t k = 0;
+      for (; k + 4 <= depth; k += 4) {
+        __m128 row[4];
+        for (std::int64_t j = 0; j < 4; ++j) {
+          row[j] = _mm_loadu_ps(rows + j * strides.row + k);
+          if (k % line == 0) __builtin_prefetch(rows + j * strides.row + k + ahead);
+        }
+        _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
+        for (std::int64_t j = 0; j < 4; ++j) _mm_storeu_ps(to + (k + j) * width + i, row[j]);
+      }
+      for (; k < depth; ++k) {
+        for (std::int64_t j = 0; j < 4; ++j) to[k * width + i + j] = rows[j * strides.row + k];
+      }
     }
-    return;
   }
-  constexpr std::int64_t strip = 16;  // neighbours in depth share a line of the cache
-  for (std::int64_t first = 0; first < depth; first += strip) {
-    const std::int64_t last = std::min(depth, first + strip);
-    for (std::int64_t i = 0; i < width; ++i) {
-      const T* row = from + i * strides.row;
-      for (std::int64_t k = first; k < last; ++k) packed[k * width + i] = i < count ? row[k * strides.depth] : T{};
-    }
+#endif
+  for (; i < valid; ++i) {
+    for (std::int64_t k = 0; k < depth; ++k) to[k * width + i] = from[i * strides.row + k * strides.depth];
   }
 }
+
+/// The rows of a factor, or its columns, in tiles: as even as can be, or of one width with zeros beyond the last.
+template <class T>
+class Side {
+ public:
+  Side(const T* from, MatrixStrides strides, std::int64_t count, std::int64_t widest, bool even) noexcept
+      : tiles((count + widest - 1) / widest),
+        from_(from),
+        strides_(strides),
+        count_(count),
+        widest_(widest),
+        even_(even) {}
+
+  std::int64_t tiles;
+  /// The first row of a tile; of the one after the last, the number of rows with the zeros.
+  [[nodiscard]] std::int64_t first(std::int64_t tile) const noexcept {
+    return even_ ? tile * count_ / tiles : tile * widest_;
+  }
+  [[nodiscard]] std::int64_t width(std::int64_t tile) const noexcept { return first(tile + 1) - first(tile); }
+  /// How many rows of a tile there are.
+  [[nodiscard]] std::int64_t valid(std::int64_t tile) const noexcept {
+    return std::min(width(tile), count_ - first(tile));
+  }
+
+  /// Lays the rows of each of the tiles [begin, end), at most `most_together`, side by side for the points
+  /// [k, k + depth) of depth, the tiles one after the other with room for `room` points each.
+  void pack(const DenseKernel<T>& kernel, std::int64_t begin, std::int64_t end, std::int64_t k, std::int64_t depth,
+            std::int64_t room, T* to) const noexcept {
+    PackedTile<T> packed[most_together];
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      packed[tile - begin] = {from_ + first(tile) * strides_.row + k * strides_.depth,
+                              to + (first(tile) - first(begin)) * room, width(tile), valid(tile)};
+    }
+    if (strides_.row == 1) return kernel.pack_neighbours(packed, end - begin, strides_.depth, depth);
+    constexpr std::int64_t strip = 64;  // stays in the nearest cache
+    for (std::int64_t done = 0; done < depth; done += strip) {
+      for (PackedTile<T>* tile = packed; tile < packed + (end - begin); ++tile) {
+        pack_strided(*tile, strides_, std::min(strip, depth - done));
+        tile->from += strip * strides_.depth;
+        tile->to += strip * tile->width;
+      }
+    }
+  }
+  static constexpr std::int64_t most_together = 8;
+
+ private:
+  const T* from_;
+  MatrixStrides strides_;
+  std::int64_t count_, widest_;
+  bool even_;
+};
 
 }  // namespace
 
@@ -458,50 +535,66 @@ template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
                 const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept {
   const DenseKernel<T> kernel = dense_kernel_of<T>(best_vector_set());
-  const std::int64_t row_tiles = (rows + kernel.rows - 1) / kernel.rows;
-  const std::int64_t column_tiles = (columns + kernel.columns - 1) / kernel.columns;
-  const std::int64_t left_tile = kernel.rows * depth, right_tile = kernel.columns * depth;  // elements, packed
-  void* const memory = scratch<Scratch::packed_factors>(
-      (row_tiles * left_tile + column_tiles * right_tile) * static_cast<std::int64_t>(sizeof(T)) + 64);
-  if (memory == nullptr) return false;
-  T* const packed_right = reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory) + 63) / 64 * 64);
-  T* const packed_left = packed_right + column_tiles * right_tile;
+  const Side<T> row_side(left, left_strides, rows, kernel.rows, /*even=*/true);
+  const Side<T> column_side(right, right_strides, columns, kernel.columns, /*even=*/false);
 
-  executor.parallel_for(column_tiles + row_tiles, [&](std::int64_t task) {
-    if (task < column_tiles) {
-      pack_side_by_side(right + task * kernel.columns * right_strides.row, right_strides,
-                        std::min(kernel.columns, columns - task * kernel.columns), depth, kernel.columns,
-                        packed_right + task * right_tile);
-    } else {
-      const std::int64_t tile = task - column_tiles;
-      pack_side_by_side(left + tile * kernel.rows * left_strides.row, left_strides,
-                        std::min(kernel.rows, rows - tile * kernel.rows), depth, kernel.rows,
-                        packed_left + tile * left_tile);
-    }
+  // The longer side is cut into strips. A task has one of them and a block of the other side; it packs its strip, a
+  // piece of depth at a time, which then stays in the second cache. The other side is packed before, for all.
+  const bool cut_columns = columns >= rows;
+  const Side<T>& own = cut_columns ? column_side : row_side;
+  const Side<T>& shared = cut_columns ? row_side : column_side;
+  constexpr std::int64_t wanted_tasks = 16, widest_strip = 4, longest_block = 512;
+  const std::int64_t strip = std::clamp<std::int64_t>(own.tiles / wanted_tasks, 1, widest_strip);
+  const std::int64_t strips = (own.tiles + strip - 1) / strip;
+  const std::int64_t blocks = (shared.first(shared.tiles) + longest_block - 1) / longest_block;
+
+  T* const packed_shared = scratch_elements<Scratch::packed_factor, T>(shared.first(shared.tiles) * depth);
+  if (packed_shared == nullptr) return false;
+  constexpr std::int64_t together = Side<T>::most_together;
+  executor.parallel_for((shared.tiles + together - 1) / together, [&](std::int64_t task) {
+    const std::int64_t begin = task * together;
+    shared.pack(kernel, begin, std::min(shared.tiles, begin + together), 0, depth, depth,
+                packed_shared + shared.first(begin) * depth);
   });
 
-  // A task has a block of the result. Its rows stay in the second cache for a piece of depth, the columns of a tile in
-  // the first.
-  constexpr std::int64_t tall = 10, wide = 4;  // tiles
-  const std::int64_t across = (column_tiles + wide - 1) / wide;
-  executor.parallel_for((row_tiles + tall - 1) / tall * across, [&](std::int64_t task) {
-    const std::int64_t first_row = task / across * tall, first_column = task % across * wide;
+  std::atomic<bool> complete = true;
+  executor.parallel_for(strips * blocks, [&](std::int64_t task) {
+    const std::int64_t own_begin = task % strips * strip, own_end = std::min(own.tiles, own_begin + strip);
+    const std::int64_t block = task / strips;
+    const std::int64_t shared_begin = block * shared.tiles / blocks, shared_end = (block + 1) * shared.tiles / blocks;
+    T* const packed_own = scratch_elements<Scratch::packed_strip, T>((own.first(own_end) - own.first(own_begin)) *
+                                                                     std::min(depth, depth_block));
+    if (packed_own == nullptr) {
+      complete.store(false, std::memory_order_relaxed);
+      return;
+    }
     for (std::int64_t k = 0; k < depth; k += depth_block) {
-      for (std::int64_t n = first_column; n < std::min(column_tiles, first_column + wide); ++n) {
-        for (std::int64_t m = first_row; m < std::min(row_tiles, first_row + tall); ++m) {
-          kernel.tile({.left = packed_left + m * left_tile + k * kernel.rows,
-                       .right = packed_right + n * right_tile + k * kernel.columns,
-                       .depth = std::min(depth_block, depth - k),
-                       .result = result + m * kernel.rows * columns + n * kernel.columns,
-                       .result_stride = columns,
-                       .rows = std::min(kernel.rows, rows - m * kernel.rows),
-                       .columns = std::min(kernel.columns, columns - n * kernel.columns),
-                       .accumulate = k > 0});
+      const std::int64_t length = std::min(depth_block, depth - k);
+      own.pack(kernel, own_begin, own_end, k, length, length, packed_own);
+      const auto own_tile = [&](std::int64_t tile) {
+        return packed_own + (own.first(tile) - own.first(own_begin)) * length;
+      };
+      const auto shared_tile = [&](std::int64_t tile) {
+        return packed_shared + shared.first(tile) * depth + k * shared.width(tile);
+      };
+      const auto [row_begin, row_end] =
+          cut_columns ? std::pair(shared_begin, shared_end) : std::pair(own_begin, own_end);
+      const auto [column_begin, column_end] =
+          cut_columns ? std::pair(own_begin, own_end) : std::pair(shared_begin, shared_end);
+      for (std::int64_t m = row_begin; m < row_end; ++m) {
+        for (std::int64_t n = column_begin; n < column_end; ++n) {
+          kernel.tile[row_side.width(m) - 1]({.left = cut_columns ? shared_tile(m) : own_tile(m),
+                                              .right = cut_columns ? own_tile(n) : shared_tile(n),
+                                              .depth = length,
+                                              .result = result + row_side.first(m) * columns + column_side.first(n),
+                                              .result_stride = columns,
+                                              .columns = column_side.valid(n),
+                                              .accumulate = k > 0});
         }
       }
     }
   });
-  return true;
+  return complete.load(std::memory_order_relaxed);
 }
 
 template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const float*, MatrixStrides, const float*,

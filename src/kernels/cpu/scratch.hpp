@@ -16,7 +16,8 @@ enum class Scratch {
   lanes_cotangent,
   lanes_rows,
   lanes_weights,
-  packed_factors,
+  packed_factor,
+  packed_strip,
   winograd_zeros,
   winograd_shared,
   winograd_values,
@@ -40,14 +41,18 @@ void* scratch(std::int64_t bytes) noexcept {
   return memory.get();
 }
 
-/// The same for floats, at the start of a line of the cache.
-template <Scratch purpose>
-float* scratch_floats(std::int64_t count) noexcept {
+/// The same for elements of a type, at the start of a line of the cache.
+template <Scratch purpose, class T>
+T* scratch_elements(std::int64_t count) noexcept {
   constexpr std::uintptr_t line = 64;
-  void* const memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(float)) + 63);
+  void* const memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(T)) + 63);
   return memory == nullptr
              ? nullptr
-             : reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(memory) + line - 1) / line * line);
+             : reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory) + line - 1) / line * line);
+}
+template <Scratch purpose>
+float* scratch_floats(std::int64_t count) noexcept {
+  return scratch_elements<purpose, float>(count);
 }
 
 }  // namespace linseed::kernels::cpu
