@@ -186,7 +186,7 @@ struct Expm1 {
   static constexpr Domain domain = Domain::floating;
   template <class T>
   T operator()(T x) const noexcept {
-    return std::expm1(x);
+    return special::expm1(x);
   }
 };
 struct Log {

@@ -25,7 +25,7 @@ template <class T, class... Rest>
 
 }  // namespace detail
 
-/// Natural logarithm (Cephes' polynomial in XLA's order). Subnormal numbers count as the smallest normal one.
+/// Natural logarithm within 1.5 ulp (Cephes' polynomial in XLA's order). Subnormal numbers count as the smallest normal one.
 [[gnu::always_inline]] inline float log(float x) noexcept {
   constexpr std::uint32_t one_half = 0x3F000000, mantissa_mask = 0x007FFFFF;
   constexpr float smallest = std::numeric_limits<float>::min();
@@ -50,9 +50,15 @@ template <class T, class... Rest>
   return x >= 0.0f ? result : std::numeric_limits<float>::quiet_NaN();
 }
 
-/// e^x within 1.2 ulp where the result is normal: x = k ln 2 + r, Cephes' polynomial for e^r, and 2^k in two factors so
-/// that results run out gently into subnormals, zero and infinity.
-[[gnu::always_inline]] inline float exp(float x) noexcept {
+namespace detail {
+
+/// e^x = 2^exponent (1 + rest), with a rest between -0.3 and 0.42: Cephes' polynomial for e^r - 1, x = exponent ln 2 +
+/// r.
+struct ExpParts {
+  std::int32_t exponent;
+  float rest;
+};
+[[gnu::always_inline]] inline ExpParts exp_parts(float x) noexcept {
   const float low = x < -104.0f ? -104.0f : x;
   const float bounded = low > 89.0f ? 89.0f : low;
   // Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
@@ -60,16 +66,34 @@ template <class T, class... Rest>
   const float k = shifted - 12582912.0f;
   const auto exponent = static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(shifted) - 0x4B400000u);
   const float r = std::fma(k, 2.12194440e-4f, std::fma(k, -0.693359375f, bounded));
-  const float p = detail::horner(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f,
-                                 1.6666665459e-1f, 5.0000001201e-1f);
-  const float e = std::fma(r * r, p, r) + 1.0f;
+  const float p = horner(r, 1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
+                         5.0000001201e-1f);
+  return {exponent, std::fma(r * r, p, r)};
+}
+[[gnu::always_inline]] inline float power_of_two(std::int32_t n) noexcept {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(n + 127) << 23);
+}
+
+}  // namespace detail
+
+/// e^x within 1.2 ulp where the result is normal. The power of two comes in two factors, so that results run out gently
+/// into subnormals, zero and infinity.
+[[gnu::always_inline]] inline float exp(float x) noexcept {
+  const auto [exponent, rest] = detail::exp_parts(x);
   const std::int32_t half = exponent >> 1;
-  const auto power_of_two = [](std::int32_t n) __attribute__((always_inline)) {
-    return std::bit_cast<float>(static_cast<std::uint32_t>(n + 127) << 23);
-  };
-  return e * power_of_two(half) * power_of_two(exponent - half);
+  return (rest + 1.0f) * detail::power_of_two(half) * detail::power_of_two(exponent - half);
 }
 inline double exp(double x) noexcept { return std::exp(x); }
+
+/// e^x - 1 within 2 ulp.
+[[gnu::always_inline]] inline float expm1(float x) noexcept {
+  const auto [exponent, rest] = detail::exp_parts(x);
+  const float power = detail::power_of_two(exponent < 30 ? exponent : 30);  // beyond, 1 is nothing
+  const float near = std::fma(rest, power, power - 1.0f);
+  const float result = std::abs(x) < 17.0f ? near : exp(x) - 1.0f;
+  return x == 0.0f ? x : result;
+}
+inline double expm1(double x) noexcept { return std::expm1(x); }
 
 /// 1 / (1 + e^-x), within 3 ulp where the result is normal.
 template <std::floating_point T>
@@ -92,7 +116,7 @@ inline double tanh(double x) noexcept { return std::tanh(x); }
 /// Natural logarithm of a double: XLA calls the C library too.
 inline double log(double x) noexcept { return std::log(x); }
 
-/// log(1 + x): a rational function (Cephes') near zero, else the logarithm of the rounded sum.
+/// log(1 + x) within 3 ulp: a rational function (Cephes') near zero, else the logarithm of the rounded sum.
 template <std::floating_point T>
 [[gnu::always_inline]] inline T log1p(T x) noexcept {
   const T numerator =
@@ -107,7 +131,7 @@ template <std::floating_point T>
   return std::abs(x) < T(0.41421356237309504880L) ? near_zero : log(x + T(1));
 }
 
-/// Error function: a rational function of x^2, cut off where it reaches 1.
+/// Error function within 5 ulp: a rational function of x^2, cut off where it reaches 1.
 [[gnu::always_inline]] inline float erf(float x) noexcept {
   const float q = x * x;
   const float numerator = detail::horner(q, 2.2905065861350646e-4f, 3.4082910107109506e-3f, 5.0955695062380861e-2f,

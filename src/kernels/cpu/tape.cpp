@@ -182,8 +182,7 @@ Loop loop_at(LoopIndex index, std::int64_t count) noexcept {
 RowLoop row_loop_of(RowOp op) noexcept { return best_loops().rows[static_cast<std::size_t>(op)]; }
 
 bool works_on_vectors(LoopIndex index) noexcept {
-  constexpr MicroOp one_by_one[] = {MicroOp::Expm1, MicroOp::Sin, MicroOp::Cos,
-                                    MicroOp::Erfc,  MicroOp::Pow, MicroOp::Mod};
+  constexpr MicroOp one_by_one[] = {MicroOp::Sin, MicroOp::Cos, MicroOp::Erfc, MicroOp::Pow, MicroOp::Mod};
   return std::none_of(std::begin(one_by_one), std::end(one_by_one), [&](MicroOp op) { return loop_of(op) == index; });
 }
 
