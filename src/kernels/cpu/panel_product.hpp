@@ -36,6 +36,10 @@ struct PanelRoutines {
   /// to[c / group * group_step + row * group + c % group].
   void (*gather)(const float* const* from, std::int64_t rows, std::int64_t channels, std::int64_t group, float* to,
                  std::int64_t group_step) noexcept;
+  /// Rows, each `channels` floats and `step` from the one before, to groups of a chunk of channels, zeros beyond the
+  /// last.
+  void (*copy_rows)(const float* from, std::int64_t step, std::int64_t rows, std::int64_t channels, float* to,
+                    std::int64_t chunk_step) noexcept;
   /// The first `columns` of the rows of sums [row][panel] to `to[row] + offset`.
   void (*scatter)(const float* sums, std::int64_t rows, std::int64_t columns, float* const* to,
                   std::int64_t offset) noexcept;
