@@ -177,20 +177,21 @@ class Convolution {
   std::int64_t all_chunks = 0;  // of all parts' taps
 };
 
-/// sums[rows][panel] = rows [depth][rows][chunk] times weights [depth * chunk][panel].
+/// sums[rows][panel] = rows [depth][rows][chunk] times weights [depth * chunk][panel], for the first `columns`.
 void multiply(const PanelRoutines& run, const float* rows, std::int64_t count, std::int64_t depth, const float* weights,
-              float* sums) noexcept {
+              std::int64_t columns, float* sums) noexcept {
+  const auto& over_channels = 2 * columns > run.panel ? run.over_channels : run.over_channels_narrow;
   if (depth == 0) std::fill_n(sums, count * run.panel, 0.0F);
   const std::int64_t groups = ceil_divide(count, run.most_rows);
   for (std::int64_t c = 0; c < depth; c += depth_block) {
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t first = g * count / groups, height = (g + 1) * count / groups - first;
-      run.over_channels[height - 1]({.left = rows + (c * count + first) * chunk,
-                                     .chunks = std::min(depth_block, depth - c),
-                                     .chunk_step = count * chunk,
-                                     .right = weights + c * chunk * run.panel,
-                                     .result = sums + first * run.panel,
-                                     .accumulate = c > 0});
+      over_channels[height - 1]({.left = rows + (c * count + first) * chunk,
+                                 .chunks = std::min(depth_block, depth - c),
+                                 .chunk_step = count * chunk,
+                                 .right = weights + c * chunk * run.panel,
+                                 .result = sums + first * run.panel,
+                                 .accumulate = c > 0});
     }
   }
 }
@@ -247,10 +248,11 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
     }
     for (std::int64_t panel = panel_group * conv.panel_count / panel_groups;
          panel < (panel_group + 1) * conv.panel_count / panel_groups; ++panel) {
+      const std::int64_t columns = std::min(run.panel, problem.features - panel * run.panel);
       multiply(run, values, count, depth,
                weights + (group * conv.panel_count + panel) * panel_weights + part.first_chunk * chunk * run.panel,
-               sums);
-      run.scatter(sums, count, std::min(run.panel, problem.features - panel * run.panel), results, panel * run.panel);
+               columns, sums);
+      run.scatter(sums, count, columns, results, panel * run.panel);
     }
   });
   return complete.load(std::memory_order_relaxed);
@@ -315,7 +317,8 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
         for (std::int64_t c = 0; c < task_chunks; ++c) {
           for (std::int64_t p = 0; p < task_panels; ++p, sums += chunk * run.panel) {
             if (c * chunk >= channels || p * run.panel >= features) continue;
-            run.over_rows(values + c * count * chunk, cotangents + p * count * run.panel, count, sums, first > begin);
+            const auto over_rows = 2 * (features - p * run.panel) > run.panel ? run.over_rows : run.over_rows_narrow;
+            over_rows(values + c * count * chunk, cotangents + p * count * run.panel, count, sums, first > begin);
           }
         }
       }

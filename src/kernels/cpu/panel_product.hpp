@@ -30,8 +30,12 @@ struct PanelRoutines {
   std::int64_t most_rows;  // of one product
   /// A product of 1, 2, ... most_rows rows.
   void (*over_channels[14])(const PanelProduct&) noexcept;
+  /// The same for the first half of the panel.
+  void (*over_channels_narrow[14])(const PanelProduct&) noexcept;
   /// result[channel][panel] (+)= sum over rows of left[row][channel] * right[row][panel], for the channels of a chunk.
   void (*over_rows)(const float* left, const float* right, std::int64_t rows, float* result, bool accumulate) noexcept;
+  void (*over_rows_narrow)(const float* left, const float* right, std::int64_t rows, float* result,
+                           bool accumulate) noexcept;
   /// Rows, each `channels` floats at `from[row]`, to groups of `group` channels, zeros beyond the last:
   /// to[c / group * group_step + row * group + c % group].
   void (*gather)(const float* const* from, std::int64_t rows, std::int64_t channels, std::int64_t group, float* to,
