@@ -19,9 +19,9 @@ namespace linseed::kernels::cpu {
 void Lattice::places(std::int64_t begin, std::int64_t count, std::int64_t* in_first,
                      std::int64_t* in_second) const noexcept {
   if (count == 0) return;
-  std::int64_t index[4];
+  std::int64_t index[4] = {};
   std::int64_t at[2] = {first[0], first[1]};
-  for (int dim = 3; dim >= 0; --dim) {
+  for (int dim = 3; dim >= 0 && begin > 0; --dim) {
     index[dim] = begin % extent[dim];
     begin /= extent[dim];
     for (int side = 0; side < 2; ++side) at[side] += index[dim] * stride[side][dim];
