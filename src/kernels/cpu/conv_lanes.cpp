@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 
 #include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
@@ -107,39 +108,100 @@ void gather_row(const Row& row) noexcept {
 }  // namespace avx512
 #pragma GCC pop_options
 
-/// to[k][n] = from[n][k] for n below `count`, zero for the other lanes.
-void interleave(const float* from, std::int64_t step, std::int64_t count, std::int64_t length, float* to) noexcept {
+/// One pointer for each sample of a block.
+using Rows = const float* [samples];
+
+/// to[k][n] = from[n][k].
+void interleave(const Rows& from, std::int64_t length, float* to) noexcept {
   std::int64_t k = 0;
   for (; k + 4 <= length; k += 4) {
     for (std::int64_t n = 0; n < samples; n += 4) {
       __m128 row[4];
-      for (std::int64_t i = 0; i < 4; ++i)
-        row[i] = n + i < count ? _mm_loadu_ps(from + (n + i) * step + k) : _mm_setzero_ps();
+      for (std::int64_t i = 0; i < 4; ++i) row[i] = _mm_loadu_ps(from[n + i] + k);
       _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
       for (std::int64_t i = 0; i < 4; ++i) _mm_store_ps(to + (k + i) * samples + n, row[i]);
     }
   }
   for (; k < length; ++k) {
-    for (std::int64_t n = 0; n < samples; ++n) to[k * samples + n] = n < count ? from[n * step + k] : 0.0F;
+    for (std::int64_t n = 0; n < samples; ++n) to[k * samples + n] = from[n][k];
   }
 }
 
-/// to[n][k] = from[k][n] for n below `count`.
-void separate(const float* from, std::int64_t length, float* to, std::int64_t step, std::int64_t count) noexcept {
+/// to[n][k] = from[k][n] where there is a to[n].
+void separate(const float* from, std::int64_t length, float* const (&to)[samples]) noexcept {
   std::int64_t k = 0;
   for (; k + 4 <= length; k += 4) {
-    for (std::int64_t n = 0; n < count; n += 4) {
+    for (std::int64_t n = 0; n < samples; n += 4) {
       __m128 row[4];
       for (std::int64_t i = 0; i < 4; ++i) row[i] = _mm_load_ps(from + (k + i) * samples + n);
       _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
-      for (std::int64_t i = 0; i < std::min<std::int64_t>(4, count - n); ++i)
-        _mm_storeu_ps(to + (n + i) * step + k, row[i]);
+      for (std::int64_t i = 0; i < 4; ++i) {
+        if (to[n + i] != nullptr) _mm_storeu_ps(to[n + i] + k, row[i]);
+      }
     }
   }
   for (; k < length; ++k) {
-    for (std::int64_t n = 0; n < count; ++n) to[n * step + k] = from[k * samples + n];
+    for (std::int64_t n = 0; n < samples; ++n) {
+      if (to[n] != nullptr) to[n][k] = from[k * samples + n];
+    }
   }
 }
+
+/// What stands for the samples in a block. Where samples do not fill blocks, they are strips of rows of an image, with
+/// the rows above and below that their windows see; these are then part of the input, and the padding is zeros there.
+class Strips {
+ public:
+  Strips(const Problem& p, Layout layout) noexcept : whole_(p), height_(p.axis[1].out) {
+    const Axis& axis = p.axis[1];
+    if (layout == Layout::ordinary && p.samples % samples != 0) {
+      constexpr std::int64_t tallest = 256;
+      double least = 0;
+      for (std::int64_t height = 1; height <= std::min(axis.out, tallest); ++height) {
+        const double blocks = static_cast<double>(ceil_divide(p.samples * ceil_divide(axis.out, height), samples));
+        // A row of outputs costs most, but each of the rows under it has to be laid out.
+        const double cost = blocks * (static_cast<double>(height) + 0.1 * static_cast<double>(axis.reach(height)));
+        if (height == 1 || cost < least) least = cost, height_ = height;
+      }
+    }
+    per_sample_ = ceil_divide(axis.out, height_);
+    block_ = p;
+    block_.samples = p.samples * per_sample_;
+    if (per_sample_ > 1) {
+      block_.axis[1].out = height_;
+      block_.axis[1].in = axis.reach(height_);
+      block_.axis[1].low = 0;
+    }
+  }
+
+  /// The convolution of all strips as samples.
+  [[nodiscard]] const Problem& problem() const noexcept { return block_; }
+
+  /// Row `row` of the inputs of the 16 strips from `first` on; `zeros` where there is none.
+  void input_rows(const float* x, std::int64_t first, std::int64_t row, const float* zeros, Rows& rows) const noexcept {
+    const Axis& axis = whole_.axis[1];
+    const std::int64_t length = whole_.axis[2].in * whole_.channels;
+    for (std::int64_t n = 0; n < samples; ++n) {
+      const std::int64_t sample = (first + n) / per_sample_, strip = (first + n) % per_sample_;
+      const std::int64_t at = per_sample_ > 1 ? strip * height_ * axis.stride - axis.low + row : row;
+      rows[n] = sample < whole_.samples && at >= 0 && at < axis.in ? x + (sample * axis.in + at) * length : zeros;
+    }
+  }
+  /// The same for outputs; null where there is none.
+  template <class T>
+  void output_rows(T* y, std::int64_t first, std::int64_t row, T* (&rows)[samples]) const noexcept {
+    const Axis& axis = whole_.axis[1];
+    const std::int64_t length = whole_.axis[2].out * whole_.features;
+    for (std::int64_t n = 0; n < samples; ++n) {
+      const std::int64_t sample = (first + n) / per_sample_, at = (first + n) % per_sample_ * height_ + row;
+      rows[n] = sample < whole_.samples && at < axis.out ? y + (sample * axis.out + at) * length : nullptr;
+    }
+  }
+
+ private:
+  const Problem& whole_;
+  std::int64_t height_, per_sample_ = 1;
+  Problem block_;
+};
 
 /// Sizes of a block of samples.
 struct Sizes {
@@ -156,42 +218,51 @@ struct Sizes {
 }  // namespace
 
 bool suits(const Problem& problem) noexcept {
-  constexpr std::int64_t fewest_samples = 8;
-  constexpr double largest_block = 1 << 19;  // elements: two blocks stay in the second cache
-  if (best_vector_set() == VectorSet::portable || problem.groups != 1 || problem.samples < fewest_samples) return false;
+  constexpr std::int64_t fewest_rows = 8;                              // of images, which may stand for samples
+  constexpr double largest_block = 1 << 21, largest_extent = 1 << 20;  // elements
+  if (best_vector_set() == VectorSet::portable || problem.groups != 1) return false;
   const Axis& first = problem.axis[0];
-  if (first.out != 1 || first.in != 1 || first.taps != 1) return false;
-  double reach = 1;
+  if (first.out != 1 || first.in != 1 || first.taps != 1 || first.low != 0) return false;
   for (const Axis& axis : problem.axis) {
     if (axis.input_dilation != 1 || axis.low < 0) return false;
-    reach *= static_cast<double>(axis.in) + static_cast<double>(axis.taps) * static_cast<double>(axis.kernel_dilation) +
-             static_cast<double>(axis.out) * static_cast<double>(axis.stride);
+    const double reach = static_cast<double>(axis.taps) * static_cast<double>(axis.kernel_dilation) +
+                         static_cast<double>(axis.out) * static_cast<double>(axis.stride);
+    if (static_cast<double>(axis.in) + reach > largest_extent) return false;
   }
-  const double channels = static_cast<double>(std::max(problem.channels, problem.features));
+  if (problem.samples < fewest_rows && problem.samples * problem.axis[1].out < fewest_rows) return false;
+  // Two blocks stay in the second cache.
+  double block = static_cast<double>(samples);
+  const Strips strips(problem, Layout::ordinary);
+  for (const Axis& axis : strips.problem().axis) {
+    block *= static_cast<double>(axis.in) + static_cast<double>(axis.taps * axis.kernel_dilation) +
+             static_cast<double>(axis.out * axis.stride);
+  }
+  const std::int64_t channels = std::max(problem.channels, problem.features);
   return std::min(problem.channels, problem.features) <= 24 && channels <= 64 &&
-         reach * channels * static_cast<double>(samples) <= 4 * largest_block;
+         block * static_cast<double>(channels) <= largest_block;
 }
 
 namespace {
 
-/// The input of the block from sample `first` on, with zeros beside its rows: in place where there are none, else in
-/// `to`.
-const float* load_input(const Problem& problem, const Sizes& sizes, Layout layout, const float* x, std::int64_t first,
-                        float* to) noexcept {
+/// The input of the block from sample or strip `first` on, with zeros beside its rows: in place where there are none,
+/// else in `to`.
+const float* load_input(const Strips& strips, const Sizes& sizes, Layout layout, const float* x, std::int64_t first,
+                        const float* zeros, float* to) noexcept {
+  const Problem& problem = strips.problem();
   const std::int64_t row = problem.axis[2].in * problem.channels;
-  const std::int64_t step = problem.axis[1].in * row;
-  const std::int64_t count = std::min(samples, problem.samples - first);
-  x += first * step;
-  if (layout == Layout::lanes && sizes.padded_columns == problem.axis[2].in) return x;
+  const float* const block = x + first * problem.axis[1].in * row;
+  if (layout == Layout::lanes && sizes.padded_columns == problem.axis[2].in) return block;
   const float* const result = to;
   const std::int64_t left = problem.axis[2].low * problem.channels * samples;
   const std::int64_t padded = sizes.padded_columns * problem.channels * samples;
   for (std::int64_t i = 0; i < problem.axis[1].in; ++i, to += padded) {
     std::fill_n(to, left, 0.0F);
     if (layout == Layout::lanes) {
-      std::copy_n(x + i * row * samples, row * samples, to + left);
+      std::copy_n(block + i * row * samples, row * samples, to + left);
     } else {
-      interleave(x + i * row, step, count, row, to + left);
+      Rows rows;
+      strips.input_rows(x, first, i, zeros, rows);
+      interleave(rows, row, to + left);
     }
     std::fill_n(to + left + row * samples, padded - left - row * samples, 0.0F);
   }
@@ -212,15 +283,20 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 
 }  // namespace
 
-bool gather(const Problem& problem, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
+bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
-  if (!suits(problem)) return false;
+  if (!suits(whole)) return false;
+  const Strips strips(whole, layout);
+  const Problem& problem = strips.problem();
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
   const bool wide = best_vector_set() == VectorSet::avx512;
   const std::int64_t y_row = width.out * problem.features, y_sample = height.out * y_row;
-  float* const weights = scratch_floats<Scratch::lanes_weights>(sizes.kernel);
-  if (weights == nullptr) return false;
+  const std::int64_t x_row = width.in * problem.channels;
+  float* const zeros = scratch_floats<Scratch::lanes_weights>(x_row + sizes.kernel);
+  if (zeros == nullptr) return false;
+  float* const weights = zeros + x_row;
+  std::fill_n(zeros, x_row, 0.0F);
   pack_weights(problem, w, kernel, weights);
   std::atomic<bool> complete = true;
 
@@ -231,8 +307,8 @@ bool gather(const Problem& problem, Layout layout, const float* x, const float* 
       complete.store(false, std::memory_order_relaxed);
       return;
     }
-    const std::int64_t first = block * samples, count = std::min(samples, problem.samples - first);
-    const float* const under = load_input(problem, sizes, layout, x, first, input);
+    const std::int64_t first = block * samples;
+    const float* const under = load_input(strips, sizes, layout, x, first, zeros, input);
     float* const block_y = y + first * y_sample;
     const std::int64_t padded_row = sizes.padded_columns * problem.channels * samples;
     for (std::int64_t out = 0; out < height.out; ++out) {
@@ -254,24 +330,33 @@ bool gather(const Problem& problem, Layout layout, const float* x, const float* 
                     .first_tap = first_tap,
                     .last_tap = last_tap};
       wide ? avx512::gather_row(row) : avx2::gather_row(row);
-      if (layout == Layout::ordinary) separate(rows, y_row, block_y + out * y_row, y_sample, count);
+      if (layout == Layout::ordinary) {
+        float* results[samples];
+        strips.output_rows(y, first, out, results);
+        separate(rows, y_row, results);
+      }
     }
   });
   return complete.load(std::memory_order_relaxed);
 }
 
-bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
+bool correlate(const Problem& whole, Layout layout, const float* x, const float* dy, float* dw,
                const Executor& executor) noexcept {
-  if (!suits(problem)) return false;
+  if (!suits(whole)) return false;
   constexpr std::int64_t most_partials = 32, affordable = 1 << 18;  // elements
+  const Strips strips(whole, layout);
+  const Problem& problem = strips.problem();
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
   const bool wide = best_vector_set() == VectorSet::avx512;
   const std::int64_t blocks = ceil_divide(problem.samples, samples);
   const std::int64_t partials = std::clamp<std::int64_t>(affordable / sizes.kernel, 1, std::min(blocks, most_partials));
-  const std::int64_t dy_sample = height.out * width.out * problem.features;
-  float* others = scratch_floats<Scratch::conv_partials>((partials - 1) * sizes.kernel);
-  if (others == nullptr) return false;
+  const std::int64_t dy_row = width.out * problem.features, dy_sample = height.out * dy_row;
+  const std::int64_t longest_row = std::max(width.in * problem.channels, dy_row);
+  float* const others = scratch_floats<Scratch::conv_partials>((partials - 1) * sizes.kernel);
+  float* const zeros = scratch_floats<Scratch::lanes_weights>(longest_row);
+  if (others == nullptr || zeros == nullptr) return false;
+  std::fill_n(zeros, longest_row, 0.0F);
   std::atomic<bool> complete = true;
 
   executor.parallel_for(partials, [&](std::int64_t partial) {
@@ -287,11 +372,16 @@ bool correlate(const Problem& problem, Layout layout, const float* x, const floa
     float* sums = partial == 0 ? dw : others + (partial - 1) * sizes.kernel;
     std::fill_n(sums, sizes.kernel, 0.0F);
     for (std::int64_t block = partial * blocks / partials; block < (partial + 1) * blocks / partials; ++block) {
-      const std::int64_t first = block * samples, count = std::min(samples, problem.samples - first);
-      const float* const block_dy = dy + first * dy_sample;
-      if (layout == Layout::ordinary) interleave(block_dy, dy_sample, count, dy_sample, cotangent);
-      const Plane plane{.x = load_input(problem, sizes, layout, x, first, input),
-                        .dy = layout == Layout::lanes ? block_dy : cotangent,
+      const std::int64_t first = block * samples;
+      for (std::int64_t out = 0; layout == Layout::ordinary && out < height.out; ++out) {
+        Rows rows;
+        strips.output_rows(dy, first, out, rows);
+        std::replace(std::begin(rows), std::end(rows), static_cast<const float*>(nullptr),
+                     static_cast<const float*>(zeros));
+        interleave(rows, dy_row, cotangent + out * dy_row * samples);
+      }
+      const Plane plane{.x = load_input(strips, sizes, layout, x, first, zeros, input),
+                        .dy = layout == Layout::lanes ? dy + first * dy_sample : cotangent,
                         .channels = problem.channels,
                         .features = problem.features,
                         .rows = height.out,

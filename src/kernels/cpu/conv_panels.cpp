@@ -38,6 +38,12 @@ struct Row {
   std::int64_t x, y;  // offsets in pixels
 };
 
+/// Neighbouring output pixels along the last axis, by the first of them.
+struct Run {
+  Row first;
+  std::int64_t count;
+};
+
 class Convolution {
  public:
   Convolution(const Problem& p, PanelRoutines routines) noexcept
@@ -47,7 +53,7 @@ class Convolution {
         panel_count(ceil_divide(p.features, routines.panel)),
         x_pixel(p.groups * p.channels),
         y_pixel(p.groups * p.features) {
-    constexpr std::int64_t block_floats = 96 << 10;
+    constexpr std::int64_t block_floats = 48 << 10;
     Extents periods;
     for (std::size_t i = 0; i < axes; ++i) periods[i] = std::min(p.axis[i].phases(), p.axis[i].out);
     for (std::int64_t index = 0; index < product(periods); ++index) {
@@ -98,21 +104,54 @@ class Convolution {
     }
   }
 
-  /// Where the channels of a group lie under a tap of each row; `zeros` for padding.
-  void pixels_under(const Part& part, const Extents& tap, const Row* rows, std::int64_t count, const float* x,
-                    const float* zeros, const float** pixels) const noexcept {
-    Extents shift;
-    std::int64_t offset = 0, step = 1;
-    for (std::size_t i = axes; i-- > 0; step *= problem.axis[i].in) {
-      shift[i] = tap[i] * part.phase[i].in_per_tap;
-      offset += shift[i] * step;
+  /// The same rows, neighbours together; gives how many runs there are.
+  std::int64_t join(const Part& part, const Row* rows, std::int64_t count, Run* runs) const noexcept {
+    const std::int64_t step = part.phase[2].in_per_out;
+    Run* last = runs;
+    *last = {rows[0], 1};
+    for (std::int64_t r = 1; r < count; ++r) {
+      const Row &row = rows[r], &before = rows[r - 1];
+      if (row.in[0] == before.in[0] && row.in[1] == before.in[1] && row.in[2] == before.in[2] + step &&
+          row.x == before.x + step) {
+        ++last->count;
+      } else {
+        *++last = {row, 1};
+      }
     }
-    const auto inside = [&](const Row& row, std::size_t i) {
-      return static_cast<std::uint64_t>(row.in[i] + shift[i]) < static_cast<std::uint64_t>(problem.axis[i].in);
+    return last - runs + 1;
+  }
+
+  /// Lays the channels under a tap of all rows side by side, [chunks][rows][chunk]; zeros for padding.
+  void lay_out(const Part& part, const Extents& tap, const Run* runs, std::int64_t run_count, std::int64_t rows,
+               const float* x, std::int64_t channels, float* to) const noexcept {
+    Extents shift;
+    std::int64_t offset = 0, pixels = 1;
+    for (std::size_t i = axes; i-- > 0; pixels *= problem.axis[i].in) {
+      shift[i] = tap[i] * part.phase[i].in_per_tap;
+      offset += shift[i] * pixels;
+    }
+    const std::int64_t step = part.phase[2].in_per_out, chunk_step = rows * chunk;
+    const auto clear = [&](float* from, std::int64_t count) {
+      if (count == 0) return;
+      for (std::int64_t c = 0; c < channels; c += chunk, from += chunk_step) std::fill_n(from, count * chunk, 0.0F);
     };
-    for (std::int64_t r = 0; r < count; ++r) {
-      const Row& row = rows[r];
-      pixels[r] = inside(row, 0) && inside(row, 1) && inside(row, 2) ? x + (row.x + offset) * x_pixel : zeros;
+    for (const Run* r = runs; r < runs + run_count; to += r->count * chunk, ++r) {
+      const auto inside = [&](std::size_t i) {
+        const std::int64_t in = r->first.in[i] + shift[i];
+        return in >= 0 && in < problem.axis[i].in;
+      };
+      if (!inside(0) || !inside(1)) {
+        clear(to, r->count);
+        continue;
+      }
+      const std::int64_t in = r->first.in[2] + shift[2], beyond = problem.axis[2].in - in;
+      const std::int64_t begin = in >= 0 ? 0 : std::min(ceil_divide(-in, step), r->count);
+      const std::int64_t end =
+          std::clamp<std::int64_t>(beyond > r->count * step ? r->count : ceil_divide(beyond, step), begin, r->count);
+      clear(to, begin);
+      run.copy_rows(x + (r->first.x + offset + begin * step) * x_pixel, step * x_pixel, end - begin, channels,
+                    to + begin * chunk, chunk_step);
+      clear(to + end * chunk, r->count - end);
     }
   }
 
@@ -138,20 +177,21 @@ class Convolution {
   std::int64_t all_chunks = 0;  // of all parts' taps
 };
 
-/// sums[rows][panel] = rows [depth][rows][chunk] times weights [depth * chunk][panel].
+/// sums[rows][panel] = rows [depth][rows][chunk] times weights [depth * chunk][panel], for the first `columns`.
 void multiply(const PanelRoutines& run, const float* rows, std::int64_t count, std::int64_t depth, const float* weights,
-              float* sums) noexcept {
+              std::int64_t columns, float* sums) noexcept {
+  const auto& over_channels = 2 * columns > run.panel ? run.over_channels : run.over_channels_narrow;
   if (depth == 0) std::fill_n(sums, count * run.panel, 0.0F);
   const std::int64_t groups = ceil_divide(count, run.most_rows);
   for (std::int64_t c = 0; c < depth; c += depth_block) {
     for (std::int64_t g = 0; g < groups; ++g) {
       const std::int64_t first = g * count / groups, height = (g + 1) * count / groups - first;
-      run.over_channels[height - 1]({.left = rows + (c * count + first) * chunk,
-                                     .chunks = std::min(depth_block, depth - c),
-                                     .chunk_step = count * chunk,
-                                     .right = weights + c * chunk * run.panel,
-                                     .result = sums + first * run.panel,
-                                     .accumulate = c > 0});
+      over_channels[height - 1]({.left = rows + (c * count + first) * chunk,
+                                 .chunks = std::min(depth_block, depth - c),
+                                 .chunk_step = count * chunk,
+                                 .right = weights + c * chunk * run.panel,
+                                 .result = sums + first * run.panel,
+                                 .accumulate = c > 0});
     }
   }
 }
@@ -165,12 +205,8 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
   const PanelRoutines& run = conv.run;
 
   const std::int64_t panel_weights = conv.all_chunks * chunk * run.panel;
-  const std::int64_t zero_count = conv.chunks * chunk;
-  float* const zeros =
-      scratch_floats<Scratch::panels_weights>(zero_count + problem.groups * conv.panel_count * panel_weights);
-  if (zeros == nullptr) return false;
-  float* const weights = zeros + zero_count;
-  std::fill_n(zeros, problem.channels, 0.0F);
+  float* const weights = scratch_floats<Scratch::panels_weights>(problem.groups * conv.panel_count * panel_weights);
+  if (weights == nullptr) return false;
   executor.parallel_for(problem.groups * conv.panel_count, [&](std::int64_t task) {
     float* const to = weights + task * panel_weights;
     for (std::size_t p = 0; p < conv.part_count; ++p) {
@@ -201,20 +237,22 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
       return;
     }
     Row rows[most_rows_at_once];
-    const float* pixels[most_rows_at_once];
+    Run runs[most_rows_at_once];
     float* results[most_rows_at_once];
     conv.locate(part, first, count, rows);
+    const std::int64_t run_count = conv.join(part, rows, count, runs);
     for (std::int64_t r = 0; r < count; ++r) results[r] = y + rows[r].y * conv.y_pixel + group * problem.features;
     for (std::int64_t tap = 0; tap < part.taps; ++tap) {
-      conv.pixels_under(part, part.tap(tap), rows, count, x + group * problem.channels, zeros, pixels);
-      run.gather(pixels, count, problem.channels, chunk, values + tap * conv.chunks * count * chunk, count * chunk);
+      conv.lay_out(part, part.tap(tap), runs, run_count, count, x + group * problem.channels, problem.channels,
+                   values + tap * conv.chunks * count * chunk);
     }
     for (std::int64_t panel = panel_group * conv.panel_count / panel_groups;
          panel < (panel_group + 1) * conv.panel_count / panel_groups; ++panel) {
+      const std::int64_t columns = std::min(run.panel, problem.features - panel * run.panel);
       multiply(run, values, count, depth,
                weights + (group * conv.panel_count + panel) * panel_weights + part.first_chunk * chunk * run.panel,
-               sums);
-      run.scatter(sums, count, std::min(run.panel, problem.features - panel * run.panel), results, panel * run.panel);
+               columns, sums);
+      run.scatter(sums, count, columns, results, panel * run.panel);
     }
   });
   return complete.load(std::memory_order_relaxed);
@@ -227,9 +265,6 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   const PanelRoutines& run = conv.run;
   if (conv.part_count != 1) return false;
   const Part& part = conv.parts[0];
-  float* const zeros = scratch_floats<Scratch::panels_weights>(problem.channels);
-  if (zeros == nullptr) return false;
-  std::fill_n(zeros, problem.channels, 0.0F);
 
   // A task has some channels and features, and all taps, so that the pixels under them are read once; where that makes
   // few tasks, each takes a share of the pixels. Shares are added in order.
@@ -265,23 +300,25 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
       return;
     }
     Row rows[at_once];
-    const float* pixels[at_once];
+    Run runs[at_once];
     const float* results[at_once];
     const std::int64_t begin = share * part.rows / shares, end = (share + 1) * part.rows / shares;
     for (std::int64_t first = begin; first < end; first += at_once) {
       const std::int64_t count = std::min(at_once, end - first);
       conv.locate(part, first, count, rows);
+      const std::int64_t run_count = conv.join(part, rows, count, runs);
       for (std::int64_t r = 0; r < count; ++r)
         results[r] = dy + rows[r].y * conv.y_pixel + group * problem.features + feature;
       run.gather(results, count, features, run.panel, cotangents, count * run.panel);
       float* sums = all_sums + task * task_sums;  // [taps][chunks][panels][chunk][panel]
       for (std::int64_t tap = 0; tap < part.taps; ++tap) {
-        conv.pixels_under(part, part.tap(tap), rows, count, x + group * problem.channels + channel, zeros, pixels);
-        run.gather(pixels, count, channels, chunk, values, count * chunk);
+        conv.lay_out(part, part.tap(tap), runs, run_count, count, x + group * problem.channels + channel, channels,
+                     values);
         for (std::int64_t c = 0; c < task_chunks; ++c) {
           for (std::int64_t p = 0; p < task_panels; ++p, sums += chunk * run.panel) {
             if (c * chunk >= channels || p * run.panel >= features) continue;
-            run.over_rows(values + c * count * chunk, cotangents + p * count * run.panel, count, sums, first > begin);
+            const auto over_rows = 2 * (features - p * run.panel) > run.panel ? run.over_rows : run.over_rows_narrow;
+            over_rows(values + c * count * chunk, cotangents + p * count * run.panel, count, sums, first > begin);
           }
         }
       }

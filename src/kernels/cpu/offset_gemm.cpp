@@ -21,25 +21,29 @@ namespace linseed::kernels::cpu {
 void Lattice::places(std::int64_t begin, std::int64_t count, std::int64_t* in_first,
                      std::int64_t* in_second) const noexcept {
   if (count == 0) return;
-  std::int64_t index[4];
+  std::int64_t index[4] = {};
   std::int64_t at[2] = {first[0], first[1]};
-  for (int dim = 3; dim >= 0; --dim) {
+  for (int dim = 3; dim >= 0 && begin > 0; --dim) {
     index[dim] = begin % extent[dim];
     begin /= extent[dim];
     for (int side = 0; side < 2; ++side) at[side] += index[dim] * stride[side][dim];
   }
-  for (std::int64_t i = 0; i < count; ++i) {
-    in_first[i] = at[0];
-    in_second[i] = at[1];
-    for (int dim = 3; dim >= 0; --dim) {
-      if (++index[dim] < extent[dim]) {
-        at[0] += stride[0][dim];
-        at[1] += stride[1][dim];
-        break;
-      }
+  while (count > 0) {
+    const std::int64_t run = std::min(count, extent[3] - index[3]);
+    for (std::int64_t i = 0; i < run; ++i) {
+      in_first[i] = at[0] + i * stride[0][3];
+      in_second[i] = at[1] + i * stride[1][3];
+    }
+    in_first += run, in_second += run, count -= run;
+    for (int side = 0; side < 2; ++side) at[side] -= index[3] * stride[side][3];
+    index[3] = 0;
+    for (int dim = 2; dim >= 0; --dim) {
+      at[0] += stride[0][dim];
+      at[1] += stride[1][dim];
+      if (++index[dim] < extent[dim]) break;
       index[dim] = 0;
-      at[0] -= (extent[dim] - 1) * stride[0][dim];
-      at[1] -= (extent[dim] - 1) * stride[1][dim];
+      at[0] -= extent[dim] * stride[0][dim];
+      at[1] -= extent[dim] * stride[1][dim];
     }
   }
 }
@@ -339,17 +343,23 @@ void pack_apart(const float* right, const std::int64_t* depths, std::int64_t dep
 template <class T>
 void multiply(const T* left, const T* right, Columns columns, T* result, const Elements& at, bool accumulate,
               const PanelKernels<T>& kernels) noexcept {
-  if (at.rows > 0 && at.rows <= most_thin_rows && columns.stride == 1) {
-    return kernels.thin[at.rows - 1]({.left = left,
-                                      .rows = at.left_rows,
-                                      .result_rows = at.result_rows,
-                                      .left_depths = at.left_depths,
-                                      .right_depths = at.right_depths,
-                                      .depth = at.depth,
-                                      .right = right,
-                                      .result = result,
-                                      .columns = columns.count,
-                                      .accumulate = accumulate});
+  // A few rows do not pay for packing; neither does little depth, whose results are best written row by row.
+  constexpr std::int64_t little_depth = 4;
+  if (columns.stride == 1 && (at.rows <= most_thin_rows || at.depth <= little_depth)) {
+    for (std::int64_t row = 0; row < at.rows; row += most_thin_rows) {
+      const std::int64_t count = std::min(most_thin_rows, at.rows - row);
+      kernels.thin[count - 1]({.left = left,
+                               .rows = at.left_rows + row,
+                               .result_rows = at.result_rows + row,
+                               .left_depths = at.left_depths,
+                               .right_depths = at.right_depths,
+                               .depth = at.depth,
+                               .right = right,
+                               .result = result,
+                               .columns = columns.count,
+                               .accumulate = accumulate});
+    }
+    return;
   }
   alignas(64) T packed[depth_block * max_panel_bytes / sizeof(T)];
   for (std::int64_t n = 0; n < columns.count;) {

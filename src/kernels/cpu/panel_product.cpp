@@ -11,7 +11,7 @@ namespace {
 
 namespace portable {
 using namespace vectors::portable;
-constexpr int most_rows = 6, most_channels = 6;
+constexpr int most_rows = 6, most_channels = 6, most_narrow_channels = 8;
 #include "kernels/cpu/panel_product_tile.inc"
 }  // namespace portable
 
@@ -21,7 +21,7 @@ constexpr int most_rows = 6, most_channels = 6;
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using namespace vectors::avx2;
-constexpr int most_rows = 6, most_channels = 6;
+constexpr int most_rows = 6, most_channels = 6, most_narrow_channels = 8;
 #include "kernels/cpu/panel_product_tile.inc"
 }  // namespace avx2
 #pragma GCC pop_options
@@ -30,7 +30,7 @@ constexpr int most_rows = 6, most_channels = 6;
 #pragma GCC target("avx512f,avx2,fma")
 namespace avx512 {
 using namespace vectors::avx512;
-constexpr int most_rows = 14, most_channels = 8;
+constexpr int most_rows = 14, most_channels = 8, most_narrow_channels = 16;
 #include "kernels/cpu/panel_product_tile.inc"
 }  // namespace avx512
 #pragma GCC pop_options

@@ -30,12 +30,20 @@ struct PanelRoutines {
   std::int64_t most_rows;  // of one product
   /// A product of 1, 2, ... most_rows rows.
   void (*over_channels[14])(const PanelProduct&) noexcept;
+  /// The same for the first half of the panel.
+  void (*over_channels_narrow[14])(const PanelProduct&) noexcept;
   /// result[channel][panel] (+)= sum over rows of left[row][channel] * right[row][panel], for the channels of a chunk.
   void (*over_rows)(const float* left, const float* right, std::int64_t rows, float* result, bool accumulate) noexcept;
+  void (*over_rows_narrow)(const float* left, const float* right, std::int64_t rows, float* result,
+                           bool accumulate) noexcept;
   /// Rows, each `channels` floats at `from[row]`, to groups of `group` channels, zeros beyond the last:
   /// to[c / group * group_step + row * group + c % group].
   void (*gather)(const float* const* from, std::int64_t rows, std::int64_t channels, std::int64_t group, float* to,
                  std::int64_t group_step) noexcept;
+  /// Rows, each `channels` floats and `step` from the one before, to groups of a chunk of channels, zeros beyond the
+  /// last.
+  void (*copy_rows)(const float* from, std::int64_t step, std::int64_t rows, std::int64_t channels, float* to,
+                    std::int64_t chunk_step) noexcept;
   /// The first `columns` of the rows of sums [row][panel] to `to[row] + offset`.
   void (*scatter)(const float* sums, std::int64_t rows, std::int64_t columns, float* const* to,
                   std::int64_t offset) noexcept;

@@ -1,0 +1,90 @@
+// Convolutions of few channels whose samples do not fill the lanes: strips of rows of an image stand for samples there.
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include <linseed/linseed.hpp>
+
+#include "kernels/cpu/conv_lanes.hpp"
+#include "kernels/cpu/offset_gemm.hpp"
+#include "ops/conv.hpp"
+#include "ops/conv_helpers.hpp"
+#include "program/op.hpp"
+
+using namespace linseed;
+
+namespace {
+
+using conv_helpers::error, conv_helpers::normal, conv_helpers::run, conv_helpers::run_reference;
+
+struct Trial {
+  Shape x, w;
+  ConvOptions options = {};
+};
+
+/// One sample, a few, and a few more than fill the lanes; strides, dilations, paddings, strips of one row and ragged
+/// ones, and windows taller than the image.
+const std::vector<Trial>& trials() {
+  static const std::vector<Trial> all{
+      {{1, 28, 28, 1}, {5, 5, 1, 6}},
+      {{1, 8, 5, 2}, {3, 3, 2, 3}},
+      {{2, 29, 11, 3}, {3, 3, 3, 17}},
+      {{3, 17, 23, 8}, {5, 3, 8, 24}, {.padding = "VALID"}},
+      {{17, 13, 6, 4}, {3, 3, 4, 5}},
+      {{8, 33, 9, 3}, {7, 7, 3, 8}, {.strides = {2, 2}}},
+      {{5, 20, 10, 6}, {3, 5, 6, 16}, {.strides = {3, 1}, .kernel_dilation = {2, 2}}},
+      {{1, 100, 3, 5}, {4, 2, 5, 20}, {.padding = Padding::Pairs{{6, 1}, {0, 3}}}},
+      {{1, 9, 4, 16}, {21, 3, 16, 16}},
+      {{9, 1, 12, 3}, {1, 3, 3, 8}},
+      {{3, 40, 2}, {5, 2, 7}},
+  };
+  return all;
+}
+
+attr::Conv attributes_of(const Trial& t) { return conv_helpers::attributes_of(t.x, t.w, t.options); }
+
+}  // namespace
+
+TEST_CASE("few channels of samples that do not fill the lanes agree with the reference, on any number of threads") {
+  for (const Trial& t : trials()) {
+    const attr::Conv conv = attributes_of(t);
+    INFO(to_string(Attributes(conv)));
+    const Array x = normal(t.x, 1), w = normal(t.w, 2);
+    const Array y = run(ops::conv, x, w, conv, 1);
+    const Array dy = normal(y.shape(), 3);
+    const Array dx = run(ops::conv_input_grad, dy, w, conv, 1), dw = run(ops::conv_kernel_grad, x, dy, conv, 1);
+    CHECK(error(y, run_reference(ops::conv, x, w, conv)) < 2e-6);
+    CHECK(error(dx, run_reference(ops::conv_input_grad, dy, w, conv)) < 2e-6);
+    CHECK(error(dw, run_reference(ops::conv_kernel_grad, x, dy, conv)) < 2e-6);
+    for (const int threads : {2, 3, 8}) {
+      CHECK(identical(run(ops::conv, x, w, conv, threads), y));
+      CHECK(identical(run(ops::conv_input_grad, dy, w, conv, threads), dx));
+      CHECK(identical(run(ops::conv_kernel_grad, x, dy, conv, threads), dw));
+    }
+  }
+}
+
+TEST_CASE("lanes take images with enough rows, and write nothing beyond the result") {
+  using namespace kernels::cpu;
+  const bool has_lanes = best_vector_set() != VectorSet::portable;
+  const auto taken = [](const Trial& t) {
+    const attr::Conv conv = attributes_of(t);
+    const Array x = normal(t.x, 1), w = normal(t.w, 2);
+    const Array y = run_reference(ops::conv, x, w, conv);
+    const Problem problem = forward_problem(conv, y.shape());
+    conv_helpers::Framed got(y);
+    const bool result = lanes::gather(problem, lanes::Layout::ordinary, x.data<float>().data(), w.data<float>().data(),
+                                      kernel_layout(problem), got.data(), Executor(2));
+    CHECK(got.is_intact());
+    CHECK((result ? error(got.values(), y.data<float>()) < 2e-6 : got.values()[0] == 7.0F));
+    return result;
+  };
+  CHECK(taken({{1, 8, 5, 2}, {3, 3, 2, 3}}) == has_lanes);
+  CHECK_FALSE(taken({{1, 7, 5, 2}, {3, 3, 2, 3}}));
+  CHECK(taken({{2, 4, 5, 2}, {3, 3, 2, 3}}) == has_lanes);
+  CHECK_FALSE(taken({{2, 9, 5, 25}, {3, 3, 25, 25}}));
+  CHECK_FALSE(taken({{2, 9, 5, 4}, {3, 3, 2, 4}, {.groups = 2}}));
+  // A depth of one, all of it padding.
+  CHECK_FALSE(taken(
+      {{8, 1, 9, 5, 2}, {1, 3, 3, 2, 3}, {.strides = {2, 1, 1}, .padding = Padding::Pairs{{2, -1}, {1, 1}, {1, 1}}}}));
+}
