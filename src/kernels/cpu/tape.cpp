@@ -8,6 +8,7 @@
 
 #include "kernels/call.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/vectors.hpp"
 #include "kernels/scalar_functions.hpp"
 
 namespace linseed::kernels {
@@ -24,6 +25,8 @@ constexpr float as_float(T value) noexcept {
 constexpr std::int64_t one_vector = 16;  // elements: of the widest vectors
 
 namespace portable {
+template <class Function>
+constexpr bool has_vector_form = false;
 #define LINSEED_ELEMENTS(n) n
 #include "kernels/cpu/tape_loops.inc"
 #undef LINSEED_ELEMENTS
@@ -34,10 +37,12 @@ namespace of_one_vector {
 }  // namespace of_one_vector
 }  // namespace portable
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if LINSEED_X86_TILES
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
+template <class Function>
+constexpr bool has_vector_form = false;
 #define LINSEED_ELEMENTS(n) n
 #include "kernels/cpu/tape_loops.inc"
 #undef LINSEED_ELEMENTS
@@ -51,6 +56,7 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
+#include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #include "kernels/cpu/tape_loops.inc"
 #undef LINSEED_ELEMENTS
