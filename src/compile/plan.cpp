@@ -1,6 +1,7 @@
 #include "compile/plan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -47,10 +48,16 @@ void Plan::make_steps(const Schedule& schedule, bool block) {
     for (const int result : step.results) written[static_cast<std::size_t>(result)] = 1;
     return step;
   };
+  bool backwards = false;
   for (const Slot& slot : make_slots(program(), schedule, block)) {
     std::vector<Step> steps;
     for (const int group : slot.groups) steps.push_back(step_of(schedule.groups[static_cast<std::size_t>(group)]));
-    steps_.push_back(slot.blocks > 0 ? make_phase(program(), std::move(steps), slot.blocks) : std::move(steps.front()));
+    if (slot.blocks == 0) {
+      steps_.push_back(std::move(steps.front()));
+      continue;
+    }
+    steps_.push_back(make_phase(program(), std::move(steps), slot.blocks));
+    steps_.back().backwards = std::exchange(backwards, !backwards);
   }
 }
 

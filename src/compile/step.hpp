@@ -33,11 +33,12 @@ struct Step {
 
   // Of a phase: every block passes through all members before the next one does.
   std::int64_t blocks = 0;
+  bool backwards = false;  ///< the last block first: what the phase before has used last is still in a cache
   std::vector<Step> members = {};
-  std::size_t local_bytes = 0;  ///< what each worker needs
+  std::size_t local_bytes = 0;  ///< what each worker needs; of a product that is used up, too
 
   // Of a member of a phase.
-  std::vector<Piece> pieces = {};           ///< of operands, then results
+  std::vector<Piece> pieces = {};           ///< of operands, then results; of a product that is used up, per row
   std::vector<kernels::Input> inputs = {};  ///< of a single op: the pieces' shapes
   Shape output = {};                        ///< of a single op: the shape of the result's piece
   std::size_t sums = 0, bytes_of_sums = 0;  ///< what a block contributes to sums: offset in the workspace, size
