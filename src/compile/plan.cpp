@@ -8,6 +8,7 @@
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/phases.hpp"
+#include "compile/product.hpp"
 #include "compile/rematerialization.hpp"
 #include "compile/tape_builder.hpp"
 
@@ -25,6 +26,12 @@ Plan::Plan(Program program, const Options& options)
   drop_unused(program_.data(), schedule);
   root_ = schedule.root;
   make_steps(schedule, options.block);
+  if (options.fuse) {
+    std::vector<char> outputs(this->program().nodes.size(), 0);
+    for (const int output : this->program().outputs)
+      outputs[static_cast<std::size_t>(root_[static_cast<std::size_t>(output)])] = 1;
+    join_products(this->program(), outputs, steps_);
+  }
   place_locals();
   place_values(schedule);
   find_takeovers();
@@ -76,6 +83,7 @@ void Plan::place_locals() {
   }
   for (const int output : program().outputs) note(root_[static_cast<std::size_t>(output)], several);
   for (std::size_t s = 0; s < steps_.size(); ++s) {
+    local_bytes_ = std::max(local_bytes_, steps_[s].local_bytes);
     if (steps_[s].blocks == 0) continue;
     std::vector<char> elsewhere(reader.size());
     for (std::size_t value = 0; value < reader.size(); ++value)
@@ -210,8 +218,9 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     if (step.blocks > 0) {
       what = fmt::format("phase of {} blocks, {} bytes per worker:", step.blocks, step.local_bytes);
     } else if (step.tape) {
-      what = fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
-                         step.tape->instructions.size(), step.tape->folds.size());
+      if (step.node != nullptr) what = fmt::format("{}, its rows used up: ", step.node->op->name);
+      what += fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
+                          step.tape->instructions.size(), step.tape->folds.size());
     } else {
       what = step.node->op->name;
     }

@@ -29,7 +29,9 @@ struct Step {
   std::vector<int> results = {};                    ///< root values
   std::size_t workspace = 0, workspace_bytes = 0;   ///< offset in the arena, size
   const detail::ProgramData::Node* node = nullptr;  ///< of a single op
-  std::unique_ptr<const kernels::Tape> tape = {};   ///< of a fused group; its arrays are operands, then results
+  /// Of a fused group; its arrays are operands, then results. With a node as well, the group uses up the rows of that
+  /// product: see product.hpp. The last operands are then those of the node.
+  std::unique_ptr<const kernels::Tape> tape = {};
 
   // Of a phase: every block passes through all members before the next one does.
   std::int64_t blocks = 0;
