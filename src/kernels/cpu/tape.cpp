@@ -135,14 +135,17 @@ class Places {
       auto* array = place.array < 0 ? nullptr : static_cast<std::byte*>(arrays[static_cast<std::size_t>(place.array)]);
       if (place.kind == Tape::Place::Kind::stream) {
         base_[k] = array;
+        step_[k] = place.bytes;
         continue;
       }
+      step_[k] = 0;
       base_[k] = reinterpret_cast<std::byte*>(scratch);
       if (place.kind == Tape::Place::Kind::periodic) {
         const auto* x = reinterpret_cast<const float*>(array);
         repeat(x, place.period, tape.tile, scratch);
       } else if (place.kind == Tape::Place::Kind::repeated) {
         source_[k] = reinterpret_cast<const float*>(array);
+        any_repeated_ = true;
       }
       scratch += tape.tile;
     }
@@ -150,6 +153,7 @@ class Places {
 
   /// Spreads what changes from tile to tile.
   void enter(std::int64_t begin, std::int64_t count) noexcept {
+    if (!any_repeated_) return;
     for (std::size_t k = 0; k < tape_.places.size(); ++k) {
       const Tape::Place& place = tape_.places[k];
       if (place.kind == Tape::Place::Kind::repeated)
@@ -158,15 +162,15 @@ class Places {
   }
 
   [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin) const noexcept {
-    const Tape::Place& place = tape_.places[k];
-    const bool moves = place.kind == Tape::Place::Kind::stream;
-    return reinterpret_cast<float*>(base_[k] + (moves ? begin * place.bytes : 0));
+    return reinterpret_cast<float*>(base_[k] + begin * step_[k]);
   }
 
  private:
   const Tape& tape_;
   std::array<std::byte*, Tape::most_places> base_;
+  std::array<std::int64_t, Tape::most_places> step_;  // bytes from element to element
   std::array<const float*, Tape::most_places> source_;
+  bool any_repeated_ = false;
 };
 
 }  // namespace
