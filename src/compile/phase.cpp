@@ -124,8 +124,8 @@ void run_phase(const Step& phase, std::span<void* const> values, std::byte* work
   std::atomic<std::int64_t> next = 0;
   executor.parallel_for(std::min<std::int64_t>(executor.threads(), phase.blocks), [&](std::int64_t worker) {
     std::byte* const own = local + static_cast<std::size_t>(worker) * phase.local_bytes;
-    for (std::int64_t block = next.fetch_add(1); block < phase.blocks; block = next.fetch_add(1)) {
-      const auto index = static_cast<std::size_t>(block);
+    for (std::int64_t turn = next.fetch_add(1); turn < phase.blocks; turn = next.fetch_add(1)) {
+      const auto index = static_cast<std::size_t>(phase.backwards ? phase.blocks - 1 - turn : turn);
       for (std::size_t m = 0; m < phase.members.size(); ++m) {
         const Step& member = phase.members[m];
         const auto start = seconds.empty() ? Clock::time_point() : Clock::now();

@@ -1,12 +1,14 @@
 #include "compile/plan.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/phases.hpp"
+#include "compile/product.hpp"
 #include "compile/rematerialization.hpp"
 #include "compile/tape_builder.hpp"
 
@@ -24,6 +26,12 @@ Plan::Plan(Program program, const Options& options)
   drop_unused(program_.data(), schedule);
   root_ = schedule.root;
   make_steps(schedule, options.block);
+  if (options.fuse) {
+    std::vector<char> outputs(this->program().nodes.size(), 0);
+    for (const int output : this->program().outputs)
+      outputs[static_cast<std::size_t>(root_[static_cast<std::size_t>(output)])] = 1;
+    join_products(this->program(), outputs, steps_);
+  }
   place_locals();
   place_values(schedule);
   find_takeovers();
@@ -47,10 +55,16 @@ void Plan::make_steps(const Schedule& schedule, bool block) {
     for (const int result : step.results) written[static_cast<std::size_t>(result)] = 1;
     return step;
   };
+  bool backwards = false;
   for (const Slot& slot : make_slots(program(), schedule, block)) {
     std::vector<Step> steps;
     for (const int group : slot.groups) steps.push_back(step_of(schedule.groups[static_cast<std::size_t>(group)]));
-    steps_.push_back(slot.blocks > 0 ? make_phase(program(), std::move(steps), slot.blocks) : std::move(steps.front()));
+    if (slot.blocks == 0) {
+      steps_.push_back(std::move(steps.front()));
+      continue;
+    }
+    steps_.push_back(make_phase(program(), std::move(steps), slot.blocks));
+    steps_.back().backwards = std::exchange(backwards, !backwards);
   }
 }
 
@@ -69,6 +83,7 @@ void Plan::place_locals() {
   }
   for (const int output : program().outputs) note(root_[static_cast<std::size_t>(output)], several);
   for (std::size_t s = 0; s < steps_.size(); ++s) {
+    local_bytes_ = std::max(local_bytes_, steps_[s].local_bytes);
     if (steps_[s].blocks == 0) continue;
     std::vector<char> elsewhere(reader.size());
     for (std::size_t value = 0; value < reader.size(); ++value)
@@ -203,8 +218,9 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     if (step.blocks > 0) {
       what = fmt::format("phase of {} blocks, {} bytes per worker:", step.blocks, step.local_bytes);
     } else if (step.tape) {
-      what = fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
-                         step.tape->instructions.size(), step.tape->folds.size());
+      if (step.node != nullptr) what = fmt::format("{}, its rows used up: ", step.node->op->name);
+      what += fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
+                          step.tape->instructions.size(), step.tape->folds.size());
     } else {
       what = step.node->op->name;
     }

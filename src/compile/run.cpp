@@ -8,6 +8,7 @@
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/plan.hpp"
+#include "compile/product.hpp"
 #include "core/array_node.hpp"
 
 namespace linseed::compile {
@@ -168,6 +169,11 @@ void Run::execute(const Executor& executor, std::span<double> seconds) noexcept 
     } else if (step.blocks > 0) {
       run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor,
                 seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
+    } else if (step.tape && step.node != nullptr) {
+      std::vector<kernels::Input>& operands = place_->operands[s];
+      const std::size_t first = step.operands.size() - operands.size();
+      for (std::size_t k = 0; k < operands.size(); ++k) operands[k].data = address(step.operands[first + k]);
+      run_product(step, place_->values, operands, place_->local.get(), executor);
     } else if (step.tape) {
       std::vector<void*>& arrays = place_->arrays[s];
       std::size_t k = 0;

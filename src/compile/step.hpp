@@ -29,15 +29,18 @@ struct Step {
   std::vector<int> results = {};                    ///< root values
   std::size_t workspace = 0, workspace_bytes = 0;   ///< offset in the arena, size
   const detail::ProgramData::Node* node = nullptr;  ///< of a single op
-  std::unique_ptr<const kernels::Tape> tape = {};   ///< of a fused group; its arrays are operands, then results
+  /// Of a fused group; its arrays are operands, then results. With a node as well, the group uses up the rows of that
+  /// product: see product.hpp. The last operands are then those of the node.
+  std::unique_ptr<const kernels::Tape> tape = {};
 
   // Of a phase: every block passes through all members before the next one does.
   std::int64_t blocks = 0;
+  bool backwards = false;  ///< the last block first: what the phase before has used last is still in a cache
   std::vector<Step> members = {};
-  std::size_t local_bytes = 0;  ///< what each worker needs
+  std::size_t local_bytes = 0;  ///< what each worker needs; of a product that is used up, too
 
   // Of a member of a phase.
-  std::vector<Piece> pieces = {};           ///< of operands, then results
+  std::vector<Piece> pieces = {};           ///< of operands, then results; of a product that is used up, per row
   std::vector<kernels::Input> inputs = {};  ///< of a single op: the pieces' shapes
   Shape output = {};                        ///< of a single op: the shape of the result's piece
   std::size_t sums = 0, bytes_of_sums = 0;  ///< what a block contributes to sums: offset in the workspace, size

@@ -216,6 +216,10 @@ Step build_tape(const ProgramData& program, const Schedule& schedule, const Grou
 
 bool can_write_over(const Step& step, int operand, int result) {
   if (!step.tape) return false;
+  if (step.node != nullptr &&  // rows of a product are made while others are used
+      std::count(step.operands.end() - static_cast<std::ptrdiff_t>(step.node->operands.size()), step.operands.end(),
+                 operand) > 0)
+    return false;
   const Tape& tape = *step.tape;
   const auto position = [](const std::vector<int>& values, int value) {
     return static_cast<int>(std::find(values.begin(), values.end(), value) - values.begin());

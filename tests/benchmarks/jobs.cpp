@@ -1,4 +1,5 @@
-// One job, timed: `jobs NAME THREADS SECONDS` prints the milliseconds of every step after the first few, as JSON.
+// One job, timed: `jobs NAME THREADS SECONDS` prints the milliseconds of every step after the first few, as JSON;
+// `jobs fma_peak THREADS SECONDS` the GFLOP/s that the machine reaches with multiply-adds, again and again.
 // tests/benchmarks/run.sh runs it beside the same jobs in other libraries. Data is random: no time goes into reading
 // it.
 #include <chrono>
@@ -13,6 +14,8 @@
 #include <fmt/ranges.h>
 
 #include <linseed/linseed.hpp>
+
+#include "fma_peak.hpp"
 
 using namespace linseed;
 
@@ -158,20 +161,31 @@ int main(int argc, char** argv) {
       {"lenet_train", lenet_train}, {"lenet_eval", lenet_eval},         {"wide_train", wide_train},
       {"guide_train", guide_train}, {"resnet_train", resnet_train<32>}, {"resnet_train_128", resnet_train<128>},
       {"resnet_eval", resnet_eval}};
+  using Clock = std::chrono::steady_clock;
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  if (argc == 4 && argv[1] == std::string_view("fma_peak")) {
+    const auto start = Clock::now();
+    std::vector<double> rates;
+    do rates.push_back(fma_peak(std::atoi(argv[2])));
+    while (seconds_since(start) < std::atof(argv[3]));
+    fmt::print("[{:.5f}]\n", fmt::join(rates, ", "));
+    return 0;
+  }
   const auto job = argc == 4 ? jobs.find(argv[1]) : jobs.end();
   if (job == jobs.end()) {
-    fmt::print(stderr, "usage: jobs NAME THREADS SECONDS, where NAME is one of\n");
+    fmt::print(stderr, "usage: jobs NAME THREADS SECONDS, where NAME is fma_peak or one of\n");
     for (const auto& [name, step] : jobs) fmt::print(stderr, "  {}\n", name);
     return 2;
   }
-  using Clock = std::chrono::steady_clock;
   const Step step = job->second(std::atoi(argv[2]));
   const double seconds = std::atof(argv[3]);
   constexpr int warm_up = 3;
   step();
   for (int i = 1; seconds > 0 && i < warm_up; ++i) step();
   std::vector<double> milliseconds;
-  for (const auto start = Clock::now(); std::chrono::duration<double>(Clock::now() - start).count() < seconds;) {
+  for (const auto start = Clock::now(); seconds_since(start) < seconds;) {
     const auto before = Clock::now();
     step();
     milliseconds.push_back(std::chrono::duration<double, std::milli>(Clock::now() - before).count());

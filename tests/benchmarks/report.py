@@ -22,6 +22,8 @@ JOBS = {
     "resnet_train_128": ("ResNet-18 of 32 x 32 images, training, batch 128", 128),
     "resnet_eval": ("ResNet-18 of 32 x 32 images, evaluation, batch 32", 32),
 }
+# What a step of a job costs at least to compute, padding included, in FLOPs.
+NOMINAL_FLOPS = {"lenet_train": 1004e6}
 
 
 def arguments():
@@ -75,16 +77,39 @@ def measure(options):
     table = {}
     for job in options.only:
         for threads in options.threads:
-            medians, starts, memory = {}, {}, {}
+            medians, starts, memory, peaks = {}, {}, {}, []
             for _ in range(options.rounds):
+                peaks.append(statistics.median(run(([options.jobs], []), "fma_peak", threads, 0.2)[0]))
                 for name, command in libraries(options.jobs).items():
                     steps, _, peak = run(command, job, threads, options.seconds)
                     medians.setdefault(name, []).append(statistics.median(steps))
                     memory[name] = max(memory.get(name, 0), peak)
                     starts.setdefault(name, []).append(run(command, job, threads, 0)[1])
-            table[job, threads] = (medians, starts, memory)
+            table[job, threads] = (medians, starts, memory, statistics.median(peaks))
             print(job, threads, {name: f"{statistics.median(m):.3f} ms" for name, m in medians.items()}, flush=True)
+            print(f"  multiply-adds alone: {statistics.median(peaks):.0f} GFLOP/s{share_of_peak(job, table[job, threads])}")
     return table
+
+
+def share_of_peak(job, row):
+    """How much of the multiply-add peak that was measured in the same run linseed's step reaches."""
+    medians, _, _, peak = row
+    if job not in NOMINAL_FLOPS:
+        return ""
+    rate = NOMINAL_FLOPS[job] / statistics.median(medians["linseed"]) * 1e-6
+    return f"; linseed's step reaches {rate / peak:.0%} of it ({NOMINAL_FLOPS[job] * 1e-6:.0f} nominal MFLOP)"
+
+
+def peaks(table):
+    """The multiply-add peak for each number of threads, and the shares of it."""
+    lines = ["Fused multiply-adds that never leave the registers, in the same run:"]
+    for threads in sorted({threads for _, threads in table}):
+        rates = [row[3] for (_, of_row), row in table.items() if of_row == threads]
+        lines.append(f"- {threads} thread{'s' * (threads > 1)}: {statistics.median(rates):.0f} GFLOP/s.")
+        for (job, of_row), row in table.items():
+            if of_row == threads and job in NOMINAL_FLOPS:
+                lines[-1] += f" {JOBS[job][0]}{share_of_peak(job, row)}."
+    return lines + [""]
 
 
 def brief(table):
@@ -95,7 +120,7 @@ def brief(table):
         f"| milliseconds per step | threads | {' | '.join(names)} | ratio |",
         "|---|---|" + "---|" * (len(names) + 1),
     ]
-    for (job, threads), (medians, _, _) in table.items():
+    for (job, threads), (medians, _, _, _) in table.items():
         step = {name: statistics.median(m) for name, m in medians.items()}
         best = min(time for name, time in step.items() if name != "linseed")
         times = " | ".join(f"{step[name]:.4g}" for name in names)
@@ -112,11 +137,12 @@ def page(options, table):
         "",
         f"{processor()}, {os.cpu_count()} cores. {options.rounds} rounds of {options.seconds:g} s, by `tests/benchmarks/run.sh`.",
         "",
+        *peaks(table),
         *brief(table),
         "| job | threads | library | ms per step | examples/s | ratio | start, s | memory, MB |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for (job, threads), (medians, starts, memory) in table.items():
+    for (job, threads), (medians, starts, memory, _) in table.items():
         title, batch = JOBS[job]
         step = {name: statistics.median(m) for name, m in medians.items()}
         best = min(time for name, time in step.items() if name != "linseed")

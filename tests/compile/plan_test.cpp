@@ -250,3 +250,70 @@ TEST_CASE("what no memory holds is refused before anything is touched") {
   CHECK_THROWS_WITH_AS((void)zeros({many, 32}), "[Array] Memory is short.\n  got: a need of 140737488355328 bytes",
                        MemoryError);
 }
+
+namespace {
+
+struct Momentum {
+  Array w, v;
+};
+
+/// A step of momentum along a gradient that is a product, as that of a dense layer's kernel.
+Momentum step_along_product(const Momentum& state, const Array& x, const Array& dy) {
+  const Array v = 0.9 * state.v + matmul(transpose(x), dy);
+  return {state.w - 0.1 * v, v};
+}
+
+}  // namespace
+
+TEST_CASE("the rows of a product that only an update needs are used up at once") {
+  const auto normal = [](std::uint64_t seed, const Shape& shape) { return random::normal(random::key(seed), shape); };
+  const Momentum state{normal(0, {150, 70}), normal(1, {150, 70})};
+  const Array x = normal(2, {300, 150}), dy = normal(3, {300, 70});
+  const Momentum expected = step_along_product(state, x, dy);
+  for (const int threads : {1, 2, 3, 4, 8}) {
+    const auto step = jit(step_along_product, {.executor = Executor(threads)});
+    const Momentum next = step(state, x, dy);
+    CHECK(identical(next.w, expected.w));
+    CHECK(identical(next.v, expected.v));
+    CHECK(step.explain().find("dot_general, its rows used up: fused over 10500") != std::string::npos);
+
+    Momentum moved{state.w + 0.0, state.v + 0.0};
+    const void *w = address(moved.w), *v = address(moved.v);
+    moved = step(std::move(moved), x, dy);
+    CHECK(identical(moved.w, expected.w));
+    CHECK(identical(moved.v, expected.v));
+    CHECK((address(moved.w) == w && address(moved.v) == v));
+  }
+}
+
+TEST_CASE("a product that others need too has its place in memory") {
+  const Array x = random::normal(random::key(0), {200, 60}), dy = random::normal(random::key(1), {200, 90});
+  const Array w = random::normal(random::key(2), {60, 90});
+  const auto update = [](const Array& weights, const Array& gradient) { return weights - 0.1 * gradient; };
+  const auto output = [update](const Array& weights, const Array& a, const Array& b) {
+    const Array gradient = matmul(transpose(a), b);
+    return std::pair(update(weights, gradient), gradient);
+  };
+  const auto norm = [update](const Array& weights, const Array& a, const Array& b) {
+    const Array gradient = matmul(transpose(a), b);
+    return update(weights, gradient / sqrt(sum(square(gradient))));
+  };
+  const auto with_output = jit(output);
+  const auto with_norm = jit(norm);
+  const auto both = with_output(w, x, dy), expected = output(w, x, dy);
+  CHECK(identical(both.first, expected.first));
+  CHECK(identical(both.second, expected.second));
+  support::check_near(with_norm(w, x, dy), norm(w, x, dy), 1e-6, 1e-6);
+  for (const std::string& text : {with_output.explain(), with_norm.explain()})
+    CHECK(text.find("used up") == std::string::npos);
+}
+
+TEST_CASE("an update that uses up a product does not overwrite the product's own factors") {
+  // Each factor is as large as the result, is donated, and is read last by the very step that makes the result.
+  const auto f = [](const Array& a, const Array& b) { return matmul(a, b) * 0.5 + 1.0; };
+  const Array a = random::normal(random::key(0), {128, 128}), b = random::normal(random::key(1), {128, 128});
+  const Array expected = f(a, b);
+  const auto compiled = jit(f, {.executor = Executor(2)});
+  Array left = a + 0.0, right = b + 0.0;
+  CHECK(identical(compiled(std::move(left), std::move(right)), expected));
+}

@@ -261,4 +261,21 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
   });
 }
 
+std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const Shape& left,
+                                            const Shape& right) noexcept {
+  constexpr std::int64_t most_columns = 4096;  // rows of so many that are used at once stay in the second cache
+  const auto p = matrix_product(attributes, left, right);
+  if (!p || p->columns > most_columns) return std::nullopt;
+  const std::int64_t size = p->rows * p->columns * p->depth;
+  const bool packs = size >= packing_pays && size <= large_product && std::min(p->rows, p->columns) >= packing_uses;
+  return packs ? std::optional(p->columns) : std::nullopt;
+}
+
+void dot_general_rows(const Attributes& attributes, std::span<const Input> inputs, float* memory, const RowUser& user,
+                      const Executor& executor) noexcept {
+  const MatrixProduct p = *matrix_product(attributes, inputs[0].shape, inputs[1].shape);
+  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory,
+                  user, executor);
+}
+
 }  // namespace linseed::kernels::cpu

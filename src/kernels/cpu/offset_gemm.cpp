@@ -111,7 +111,7 @@ constexpr int most_dense_rows = 14;
 /// What an instruction set has for products of packed factors.
 template <class T>
 struct DenseKernel {
-  std::int64_t rows, columns;                                  // of the largest tile
+  std::int64_t rows, columns;                                   // of the largest tile
   void (*tile[most_dense_rows])(const DenseTile<T>&) noexcept;  // of 1, 2, ... rows
   void (*pack_neighbours)(const PackedTile<T>* tiles, std::int64_t count, std::int64_t step,
                           std::int64_t depth) noexcept;
@@ -448,8 +448,7 @@ namespace {
 template <class T>
 DenseKernel<T> dense_kernel_of(VectorSet set) noexcept {
 #if LINSEED_X86_TILES
-  if (set == VectorSet::avx512)
-    return avx512::dense_kernel<T>(std::make_integer_sequence<int, avx512::dense_rows>{});
+  if (set == VectorSet::avx512) return avx512::dense_kernel<T>(std::make_integer_sequence<int, avx512::dense_rows>{});
   if (set == VectorSet::avx2) return avx2::dense_kernel<T>(std::make_integer_sequence<int, avx2::dense_rows>{});
 #endif
   static_cast<void>(set);
@@ -530,7 +529,7 @@ class Side {
       }
     }
   }
-  static constexpr std::int64_t most_together = 8;
+  static constexpr std::int64_t most_together = 16;
 
  private:
   const T* from_;
@@ -539,12 +538,24 @@ class Side {
   bool even_;
 };
 
+template <class T>
+void pack_all(const Side<T>& side, const DenseKernel<T>& kernel, std::int64_t depth, T* to,
+              const Executor& executor) noexcept {
+  constexpr std::int64_t together = 8;
+  static_assert(together <= Side<T>::most_together);
+  executor.parallel_for((side.tiles + together - 1) / together, [&](std::int64_t task) {
+    const std::int64_t begin = task * together;
+    side.pack(kernel, begin, std::min(side.tiles, begin + together), 0, depth, depth, to + side.first(begin) * depth);
+  });
+}
+
 }  // namespace
 
 template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
-                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept {
-  const DenseKernel<T> kernel = dense_kernel_of<T>(best_vector_set());
+                const T* right, MatrixStrides right_strides, T* result, const Executor& executor,
+                VectorSet set) noexcept {
+  const DenseKernel<T> kernel = dense_kernel_of<T>(set);
   const Side<T> row_side(left, left_strides, rows, kernel.rows, /*even=*/true);
   const Side<T> column_side(right, right_strides, columns, kernel.columns, /*even=*/false);
 
@@ -560,12 +571,7 @@ bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, con
 
   T* const packed_shared = scratch_elements<Scratch::packed_factor, T>(shared.first(shared.tiles) * depth);
   if (packed_shared == nullptr) return false;
-  constexpr std::int64_t together = Side<T>::most_together;
-  executor.parallel_for((shared.tiles + together - 1) / together, [&](std::int64_t task) {
-    const std::int64_t begin = task * together;
-    shared.pack(kernel, begin, std::min(shared.tiles, begin + together), 0, depth, depth,
-                packed_shared + shared.first(begin) * depth);
-  });
+  pack_all(shared, kernel, depth, packed_shared, executor);
 
   std::atomic<bool> complete = true;
   executor.parallel_for(strips * blocks, [&](std::int64_t task) {
@@ -608,8 +614,65 @@ bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, con
 }
 
 template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const float*, MatrixStrides, const float*,
-                         MatrixStrides, float*, const Executor&) noexcept;
+                         MatrixStrides, float*, const Executor&, VectorSet) noexcept;
 template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const double*, MatrixStrides, const double*,
-                         MatrixStrides, double*, const Executor&) noexcept;
+                         MatrixStrides, double*, const Executor&, VectorSet) noexcept;
+
+void dense_gemm_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* left,
+                     MatrixStrides left_strides, const float* right, MatrixStrides right_strides, float* memory,
+                     const RowUser& user, const Executor& executor, VectorSet set) noexcept {
+  const DenseKernel<float> kernel = dense_kernel_of<float>(set);
+  const Side<float> column_side(right, right_strides, columns, kernel.columns, /*even=*/false);
+  float* const packed_right =
+      scratch_elements<Scratch::packed_factor, float>(column_side.first(column_side.tiles) * depth);
+  if (packed_right != nullptr) pack_all(column_side, kernel, depth, packed_right, executor);
+
+  const std::int64_t strips = (rows + most_rows_used - 1) / most_rows_used;
+  std::atomic<std::int64_t> next = 0;
+  executor.parallel_for(std::min<std::int64_t>(strips, executor.threads()), [&](std::int64_t worker) {
+    float* const result = memory + worker * most_rows_used * columns;
+    float* const packed_left =
+        scratch_elements<Scratch::packed_strip, float>(most_rows_used * std::min(depth, depth_block));
+    for (std::int64_t strip = next.fetch_add(1); strip < strips; strip = next.fetch_add(1)) {
+      const std::int64_t first = strip * rows / strips, count = (strip + 1) * rows / strips - first;
+      const float* const from = left + first * left_strides.row;
+      if (packed_left == nullptr || packed_right == nullptr) {
+        Lattice row_places, depth_places;
+        row_places.extent[3] = count;
+        row_places.stride[0][3] = left_strides.row;
+        row_places.stride[1][3] = columns;
+        depth_places.extent[3] = depth;
+        depth_places.stride[0][3] = left_strides.depth;
+        depth_places.stride[1][3] = right_strides.depth;
+        offset_gemm(from, row_places, depth_places, right, {columns, right_strides.row}, result, /*accumulate=*/false,
+                    set);
+        user.use(first, count, result);
+        continue;
+      }
+      const Side<float> row_side(from, left_strides, count, kernel.rows, /*even=*/true);
+      for (std::int64_t k = 0; k < depth; k += depth_block) {
+        const std::int64_t length = std::min(depth_block, depth - k);
+        row_side.pack(kernel, 0, row_side.tiles, k, length, length, packed_left);
+        constexpr std::int64_t block = 256;  // columns that stay in the second cache
+        for (std::int64_t begin = 0; begin < column_side.tiles; begin += block / kernel.columns) {
+          const std::int64_t end = std::min(column_side.tiles, begin + block / kernel.columns);
+          for (std::int64_t m = 0; m < row_side.tiles; ++m) {
+            for (std::int64_t n = begin; n < end; ++n) {
+              kernel.tile[row_side.width(m) - 1](
+                  {.left = packed_left + row_side.first(m) * length,
+                   .right = packed_right + column_side.first(n) * depth + k * column_side.width(n),
+                   .depth = length,
+                   .result = result + row_side.first(m) * columns + column_side.first(n),
+                   .result_stride = columns,
+                   .columns = column_side.valid(n),
+                   .accumulate = k > 0});
+            }
+          }
+        }
+      }
+      user.use(first, count, result);
+    }
+  });
+}
 
 }  // namespace linseed::kernels::cpu

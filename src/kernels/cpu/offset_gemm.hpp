@@ -51,7 +51,23 @@ struct MatrixStrides {
 /// where memory is short.
 template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
-                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept;
+                const T* right, MatrixStrides right_strides, T* result, const Executor& executor,
+                VectorSet set = best_vector_set()) noexcept;
+
+/// What is done with rows of a product as soon as they are there.
+class RowUser {
+ public:
+  virtual ~RowUser() = default;
+  /// Rows [first, first + count) of the product lie one after the other at `rows`.
+  virtual void use(std::int64_t first, std::int64_t count, float* rows) const noexcept = 0;
+};
+constexpr std::int64_t most_rows_used = 56;  ///< at once
+
+/// The same product, whose rows nobody needs but `user`: it gets each once, from any thread, and the product as a whole
+/// is nowhere. `memory` has room for `most_rows_used` rows for each thread.
+void dense_gemm_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* left,
+                     MatrixStrides left_strides, const float* right, MatrixStrides right_strides, float* memory,
+                     const RowUser& user, const Executor& executor, VectorSet set = best_vector_set()) noexcept;
 
 /// What a product of two matrices is made of; none is empty.
 struct MatrixProduct {

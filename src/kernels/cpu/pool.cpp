@@ -234,6 +234,31 @@ LINSEED_LOOP inline void for_each_row(const Geometry& at, Row row) noexcept {
   }
 }
 
+/// Whether the windows lie side by side and cover the input, so that every input place is under one of them.
+bool is_tiling(const Geometry& at) noexcept {
+  return std::all_of(at.axis.begin(), at.axis.end(), [](const Axis& axis) {
+    return axis.low == 0 && axis.stride == axis.window && axis.out * axis.stride == axis.in;
+  });
+}
+
+/// For every output place, in a tiling of windows of 2 x 2: calls `window(out, in)` with its offset and those of the
+/// four input places, in their order.
+template <class Window>
+LINSEED_LOOP inline void for_each_quad(const Geometry& at, Window window) noexcept {
+  const auto& [depth, height, width] = at.axis;
+  const std::int64_t row = width.in * at.channels;
+  std::int64_t out = 0;
+  for (std::int64_t o = 0; o < depth.out * height.out; ++o) {
+    std::int64_t in = 2 * o * row;
+    for (std::int64_t i = 0; i < width.out; ++i, out += at.channels, in += 2 * at.channels)
+      window(out, std::array{in, in + at.channels, in + row, in + row + at.channels});
+  }
+}
+
+bool has_quads(const Geometry& at) noexcept {
+  return at.axis[0].window == 1 && at.axis[1].window == 2 && at.axis[2].window == 2 && is_tiling(at);
+}
+
 }  // namespace
 
 void window_sum(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
@@ -241,6 +266,20 @@ void window_sum(const Attributes& attributes, std::span<const Input> inputs, con
   if (output.shape.elements() == 0) return;
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const Geometry at(std::get<attr::Window>(attributes), output.shape);
+    if (has_quads(at)) {
+      for_each_part(at, executor,
+                    [&at, in = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
+                      const T* x = in + part.input;
+                      T* y = result + part.output;
+                      for_each_quad(at, [=](std::int64_t out, const std::array<std::int64_t, 4>& under) LINSEED_LOOP {
+                        const T *a = x + under[0], *b = x + under[1], *c = x + under[2], *d = x + under[3];
+                        T* const sum = y + out;
+#pragma GCC ivdep
+                        for (std::int64_t i = 0; i < part.channels; ++i) sum[i] = T{} + a[i] + b[i] + c[i] + d[i];
+                      });
+                    });
+      return;
+    }
     for_each_part(at, executor, [&at, in = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
       const T* x = in + part.input;
       T* y = result + part.output;
@@ -267,6 +306,15 @@ void window_sum_transpose(const Attributes& attributes, std::span<const Input> i
                   [&at, cotangent = inputs[0].as<T>(), result = output.as<T>()](const Part& part) LINSEED_LOOP {
                     T* dx = result + part.input;
                     const T* g = cotangent + part.output;
+                    if (has_quads(at)) {
+                      for_each_quad(at, [=](std::int64_t out, const std::array<std::int64_t, 4>& under) LINSEED_LOOP {
+                        T *a = dx + under[0], *b = dx + under[1], *c = dx + under[2], *d = dx + under[3];
+                        const T* const from = g + out;
+#pragma GCC ivdep
+                        for (std::int64_t i = 0; i < part.channels; ++i) a[i] = b[i] = c[i] = d[i] = T{} + from[i];
+                      });
+                      return;
+                    }
                     clear(dx, at.input_size() / at.channels, at.channels, part.channels);
                     const Axis& width = at.axis.back();
                     for_each_row(at, [&](std::int64_t out, std::int64_t row) LINSEED_LOOP {

@@ -10,6 +10,7 @@
 #include "kernels/call.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/permutation.hpp"
+#include "kernels/cpu/vectors.hpp"
 #include "kernels/scalar_functions.hpp"
 
 namespace linseed::kernels {
@@ -26,6 +27,8 @@ constexpr float as_float(T value) noexcept {
 constexpr std::int64_t one_vector = 16;  // elements: of the widest vectors
 
 namespace portable {
+template <class Function>
+constexpr bool has_vector_form = false;
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
@@ -38,10 +41,12 @@ namespace of_one_vector {
 }  // namespace of_one_vector
 }  // namespace portable
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if LINSEED_X86_TILES
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
+template <class Function>
+constexpr bool has_vector_form = false;
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
@@ -57,6 +62,7 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
+#include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
@@ -135,9 +141,11 @@ class Places {
   Places(const Tape& tape, std::span<void* const> arrays, float* scratch) noexcept : tape_(tape) {
     for (std::size_t k = 0; k < tape.places.size(); ++k) {
       const Tape::Place& place = tape.places[k];
+      step_[k] = row_step_[k] = 0;
       auto* array = place.array < 0 ? nullptr : static_cast<std::byte*>(arrays[static_cast<std::size_t>(place.array)]);
       if (place.kind == Tape::Place::Kind::stream) {
         base_[k] = array;
+        (place.of_rows ? row_step_ : step_)[k] = place.bytes;
         continue;
       }
       base_[k] = reinterpret_cast<std::byte*>(scratch);
@@ -146,6 +154,7 @@ class Places {
         repeat(x, place.period, tape.tile, scratch);
       } else if (place.kind == Tape::Place::Kind::repeated) {
         source_[k] = reinterpret_cast<const float*>(array);
+        any_repeated_ = true;
       }
       scratch += tape.tile;
     }
@@ -153,6 +162,7 @@ class Places {
 
   /// Spreads what changes from tile to tile.
   void enter(std::int64_t begin, std::int64_t count) noexcept {
+    if (!any_repeated_) return;
     for (std::size_t k = 0; k < tape_.places.size(); ++k) {
       const Tape::Place& place = tape_.places[k];
       if (place.kind == Tape::Place::Kind::repeated)
@@ -160,17 +170,17 @@ class Places {
     }
   }
 
-  [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin) const noexcept {
-    const Tape::Place& place = tape_.places[k];
-    const bool moves = place.kind == Tape::Place::Kind::stream;
-    if (place.of_rows) begin /= tape_.row;
-    return reinterpret_cast<float*>(base_[k] + (moves ? begin * place.bytes : 0));
+  /// The place of a tile that begins at an index, and at a row.
+  [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin, std::int64_t rows_before) const noexcept {
+    return reinterpret_cast<float*>(base_[k] + begin * step_[k] + rows_before * row_step_[k]);
   }
 
  private:
   const Tape& tape_;
   std::array<std::byte*, Tape::most_places> base_;
+  std::array<std::int64_t, Tape::most_places> step_, row_step_;  // bytes from element to element, from row to row
   std::array<const float*, Tape::most_places> source_;
+  bool any_repeated_ = false;
 };
 
 }  // namespace
@@ -275,24 +285,23 @@ void run_range(const Tape& tape, const Loops& loops, std::span<void* const> arra
                std::int64_t last, double* sums) noexcept {
   alignas(64) std::array<float, Tape::scratch> scratch;
   Places places(tape, arrays, scratch.data());
-  for (const Tape::Fold& fold : tape.folds) std::fill_n(places.at(fold.accumulator, 0), tape.tile, 0.0F);
+  for (const Tape::Fold& fold : tape.folds) std::fill_n(places.at(fold.accumulator, 0, 0), tape.tile, 0.0F);
   for (std::int64_t begin = first; begin < last; begin += tape.tile) {
     const std::int64_t count = std::min(tape.tile, last - begin);
     places.enter(begin, count);
-    const std::int64_t rows = tape.row > 0 ? count / tape.row : 0;
+    const std::int64_t rows = tape.row > 0 ? count / tape.row : 0, rows_before = tape.row > 0 ? begin / tape.row : 0;
+    const auto at = [&](std::uint16_t place) { return places.at(place, begin, rows_before); };
     for (const Tape::Instruction& step : tape.instructions) {
       const auto& [a, b, c] = step.operands;
       if (step.row_op != RowOp::none) {
-        loops.rows[static_cast<std::size_t>(step.row_op)](places.at(step.result, begin), places.at(a, begin), tape.row,
-                                                          rows);
+        loops.rows[static_cast<std::size_t>(step.row_op)](at(step.result), at(a), tape.row, rows);
       } else {
-        loops.any[step.loop](places.at(step.result, begin), places.at(a, begin), places.at(b, begin),
-                             places.at(c, begin), step.of_rows ? rows : count);
+        loops.any[step.loop](at(step.result), at(a), at(b), at(c), step.of_rows ? rows : count);
       }
     }
   }
   for (const Tape::Fold& fold : tape.folds) {
-    const float* lanes = places.at(fold.accumulator, 0);
+    const float* lanes = places.at(fold.accumulator, 0, 0);
     std::fill_n(sums, fold.period, 0.0);
     for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
       for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
