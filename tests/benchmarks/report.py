@@ -87,7 +87,7 @@ def measure(options):
                     starts.setdefault(name, []).append(run(command, job, threads, 0)[1])
             table[job, threads] = (medians, starts, memory, statistics.median(peaks))
             print(job, threads, {name: f"{statistics.median(m):.3f} ms" for name, m in medians.items()}, flush=True)
-            print(f"  multiply-adds alone: {statistics.median(peaks):.0f} GFLOP/s{share_of_peak(job, table[job, threads])}")
+            print(f"  multiply-adds alone: {statistics.median(peaks):.0f} GFLOP/s.{share_of_peak(job, table[job, threads])}")
     return table
 
 
@@ -97,7 +97,7 @@ def share_of_peak(job, row):
     if job not in NOMINAL_FLOPS:
         return ""
     rate = NOMINAL_FLOPS[job] / statistics.median(medians["linseed"]) * 1e-6
-    return f"; linseed's step reaches {rate / peak:.0%} of it ({NOMINAL_FLOPS[job] * 1e-6:.0f} nominal MFLOP)"
+    return f" {JOBS[job][0]}: linseed reaches {rate / peak:.0%} of it ({NOMINAL_FLOPS[job] * 1e-6:.0f} nominal MFLOP)."
 
 
 def peaks(table):
@@ -108,7 +108,7 @@ def peaks(table):
         lines.append(f"- {threads} thread{'s' * (threads > 1)}: {statistics.median(rates):.0f} GFLOP/s.")
         for (job, of_row), row in table.items():
             if of_row == threads and job in NOMINAL_FLOPS:
-                lines[-1] += f" {JOBS[job][0]}{share_of_peak(job, row)}."
+                lines[-1] += share_of_peak(job, row)
     return lines + [""]
 
 

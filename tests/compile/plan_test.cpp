@@ -1,5 +1,8 @@
 #include "compile/plan.hpp"
 
+#include <limits>
+#include <tuple>
+
 #include <doctest/doctest.h>
 
 #include <linseed/linseed.hpp>
@@ -316,4 +319,28 @@ TEST_CASE("an update that uses up a product does not overwrite the product's own
   const auto compiled = jit(f, {.executor = Executor(2)});
   Array left = a + 0.0, right = b + 0.0;
   CHECK(identical(compiled(std::move(left), std::move(right)), expected));
+}
+
+TEST_CASE("exp and sigmoid in fused kernels have the bits of the eager ones, for any number of elements") {
+  const auto functions = [](const Array& x, const Array& y) {
+    return std::tuple(exp(x), nn::sigmoid(x), nn::sigmoid(x + y));
+  };
+  const auto compiled = jit(functions);
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  const Array special{-infinity, infinity, 0.0F,    -0.0F,   1e-40F,  -1e-40F, 88.72F,  88.73F, 89.1F, 1e30F,
+                      -87.3F,    -87.4F,   -103.9F, -104.1F, -110.0F, -1e30F,  17.328F, 0.5F,   -0.5F, 3e-8F};
+  const auto check = [&](const Array& x) {
+    const Array y = x * 0.25F + 1.0F;
+    const auto got = compiled(x, y);
+    const auto expected = functions(x, y);
+    CHECK(identical(std::get<0>(got), std::get<0>(expected)));
+    CHECK(identical(std::get<1>(got), std::get<1>(expected)));
+    CHECK(identical(std::get<2>(got), std::get<2>(expected)));
+  };
+  check(special);
+  for (const std::int64_t count : {1, 15, 16, 17, 63, 64, 65, 127, 513, 5000})
+    check(random::uniform(random::key(7), {count}, float32, -110.0, 95.0));
+  const Array nan = full({40}, std::numeric_limits<float>::quiet_NaN());
+  CHECK(!any(isfinite(std::get<0>(compiled(nan, nan)))).item<bool>());
+  CHECK(!any(isfinite(std::get<1>(compiled(nan, nan)))).item<bool>());
 }

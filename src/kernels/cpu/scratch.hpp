@@ -46,9 +46,8 @@ template <Scratch purpose, class T>
 T* scratch_elements(std::int64_t count) noexcept {
   constexpr std::uintptr_t line = 64;
   void* const memory = scratch<purpose>(count * static_cast<std::int64_t>(sizeof(T)) + 63);
-  return memory == nullptr
-             ? nullptr
-             : reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory) + line - 1) / line * line);
+  return memory == nullptr ? nullptr
+                           : reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(memory) + line - 1) / line * line);
 }
 template <Scratch purpose>
 float* scratch_floats(std::int64_t count) noexcept {
