@@ -547,7 +547,7 @@ void print(std::vector<Row> rows, int threads) {
 
 int main(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : 1;
-  const double seconds = argc > 2 ? std::atof(argv[2]) : 0.15;
+  const double seconds = argc > 2 ? std::atof(argv[2]) : 0.1;
   if (threads < 1 || !(seconds > 0)) {
     fmt::print(stderr, "usage: benchmark_sweep [THREADS [SECONDS [WORDS...]]]\n");
     return 2;

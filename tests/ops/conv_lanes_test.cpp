@@ -64,6 +64,48 @@ TEST_CASE("few channels of samples that do not fill the lanes agree with the ref
   }
 }
 
+TEST_CASE("few channels agree with the reference in every instruction set that has lanes, to the same bits") {
+  using namespace kernels::cpu;
+  for (const Trial& t : trials()) {
+    const attr::Conv conv = attributes_of(t);
+    INFO(to_string(Attributes(conv)));
+    const Array x = normal(t.x, 1), w = normal(t.w, 2);
+    const Array y = run_reference(ops::conv, x, w, conv);
+    const Array dy = normal(y.shape(), 3);
+    const Array dx = run_reference(ops::conv_input_grad, dy, w, conv);
+    const Array dw = run_reference(ops::conv_kernel_grad, x, dy, conv);
+    const Problem problem = forward_problem(conv, y.shape());
+    const float *x_data = x.data<float>().data(), *w_data = w.data<float>().data(), *dy_data = dy.data<float>().data();
+    std::vector<float> by_avx2;
+    for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
+      if (set > best_vector_set()) continue;
+      CAPTURE(static_cast<int>(set));
+      const auto ordinary = lanes::Layout::ordinary;
+      conv_helpers::Framed got_y(y), got_dx(dx), got_dw(dw);
+      const bool has_y =
+          lanes::gather(problem, ordinary, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1), set);
+      const bool has_dx = lanes::gather(adjoint(problem), ordinary, dy_data, w_data, flipped_layout(problem),
+                                        got_dx.data(), Executor(1), set);
+      const bool has_dw = lanes::correlate(problem, ordinary, x_data, dy_data, got_dw.data(), Executor(1), set);
+      CHECK(has_y == (set != VectorSet::portable && lanes::suits(problem)));
+      CHECK(has_dx == (set != VectorSet::portable && lanes::suits(adjoint(problem))));
+      CHECK(has_dw == has_y);
+      std::vector<float> together;
+      const auto check = [&](bool has, const conv_helpers::Framed& got, const Array& expected) {
+        CHECK(got.is_intact());
+        if (!has) return;
+        CHECK(error(got.values(), expected.data<float>()) < 2e-6);
+        together.insert(together.end(), got.values().begin(), got.values().end());
+      };
+      check(has_y, got_y, y);
+      check(has_dx, got_dx, dx);
+      check(has_dw, got_dw, dw);
+      if (set == VectorSet::avx2) by_avx2 = together;
+      if (set == VectorSet::avx512) CHECK(together == by_avx2);
+    }
+  }
+}
+
 TEST_CASE("lanes take images with enough rows, and write nothing beyond the result") {
   using namespace kernels::cpu;
   const bool has_lanes = best_vector_set() != VectorSet::portable;

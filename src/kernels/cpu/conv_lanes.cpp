@@ -284,13 +284,13 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 }  // namespace
 
 bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor) noexcept {
-  if (!suits(whole)) return false;
+            const Executor& executor, VectorSet set) noexcept {
+  if (set == VectorSet::portable || !suits(whole)) return false;
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
-  const bool wide = best_vector_set() == VectorSet::avx512;
+  const bool wide = set == VectorSet::avx512;
   const std::int64_t y_row = width.out * problem.features, y_sample = height.out * y_row;
   const std::int64_t x_row = width.in * problem.channels;
   float* const zeros = scratch_floats<Scratch::lanes_weights>(x_row + sizes.kernel);
@@ -341,14 +341,14 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
 }
 
 bool correlate(const Problem& whole, Layout layout, const float* x, const float* dy, float* dw,
-               const Executor& executor) noexcept {
-  if (!suits(whole)) return false;
+               const Executor& executor, VectorSet set) noexcept {
+  if (set == VectorSet::portable || !suits(whole)) return false;
   constexpr std::int64_t most_partials = 32, affordable = 1 << 18;  // elements
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
-  const bool wide = best_vector_set() == VectorSet::avx512;
+  const bool wide = set == VectorSet::avx512;
   const std::int64_t blocks = ceil_divide(problem.samples, samples);
   const std::int64_t partials = std::clamp<std::int64_t>(affordable / sizes.kernel, 1, std::min(blocks, most_partials));
   const std::int64_t dy_row = width.out * problem.features, dy_sample = height.out * dy_row;
@@ -409,10 +409,13 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
 #else
 
 bool suits(const Problem&) noexcept { return false; }
-bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
+bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&,
+            VectorSet) noexcept {
   return false;
 }
-bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&) noexcept { return false; }
+bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&, VectorSet) noexcept {
+  return false;
+}
 
 #endif
 

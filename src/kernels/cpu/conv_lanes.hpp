@@ -3,6 +3,7 @@
 #include <linseed/core/executor.hpp>
 
 #include "kernels/cpu/conv_problem.hpp"
+#include "kernels/cpu/offset_gemm.hpp"
 
 // Convolutions of few channels, in which the batch fills the vectors: 16 samples lie side by side, in blocks. Operands
 // of the ordinary layout are converted on the way in and out. Each element of a result is one chain of fused
@@ -18,13 +19,13 @@ enum class Layout { ordinary, lanes };
 bool suits(const Problem& problem) noexcept;
 
 /// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False, and nothing is done, when
-/// the problem is not of this kind, the machine lacks AVX2, or memory is short.
+/// the problem is not of this kind, the set is portable, the machine lacks AVX2, or memory is short.
 bool gather(const Problem& problem, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor) noexcept;
+            const Executor& executor, VectorSet set = best_vector_set()) noexcept;
 
 /// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
 /// above.
 bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
-               const Executor& executor) noexcept;
+               const Executor& executor, VectorSet set = best_vector_set()) noexcept;
 
 }  // namespace linseed::kernels::cpu::lanes
