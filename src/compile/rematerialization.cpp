@@ -236,7 +236,8 @@ class Rematerialization {
         }
       }
     }
-    const bool few = sources.size() <= 1 ||
+    const bool is_small = node(value).result.dtype == DType::bool_;  // and its source larger
+    const bool few = (sources.size() <= 1 && !is_small) ||
                      std::all_of(sources.begin(), sources.end(), [&](int source) { return reads(group, source); });
     return few ? chain : std::vector<int>{};
   }

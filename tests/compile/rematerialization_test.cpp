@@ -121,4 +121,12 @@ TEST_CASE("what decides between two values is found again by comparing") {
   CHECK(stored(f, inputs, mask) == 0);
   CHECK(stored(f, inputs, mask, "rematerialization") == 1);
   CHECK(keeps_its_bits(f, inputs));
+
+  const Function reads_nothing_else = [](const Arrays& in) -> Arrays {
+    const Array y = in[0] * in[1];
+    const Array positive = y > 0, total = sum(where(positive, y, 0.1 * y), 0);
+    return {where(positive, -total, total)};
+  };
+  CHECK(stored(reads_nothing_else, inputs, mask) == 1);
+  CHECK(keeps_its_bits(reads_nothing_else, inputs));
 }
