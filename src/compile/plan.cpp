@@ -24,6 +24,10 @@ Plan::Plan(Program program, const Options& options)
   if (options.fuse && options.rematerialize)
     rematerialize(program_.data(), schedule, make_slots(program_.data(), schedule, options.block));
   drop_unused(program_.data(), schedule);
+  if (options.fuse && options.rematerialize) {
+    derive_stored(program_.data(), schedule, make_slots(program_.data(), schedule, options.block));
+    drop_unused(program_.data(), schedule);
+  }
   root_ = schedule.root;
   make_steps(schedule, options.block);
   if (options.fuse) {

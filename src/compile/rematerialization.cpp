@@ -1,6 +1,8 @@
 #include "compile/rematerialization.hpp"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "ops/reduce.hpp"
 #include "ops/shape.hpp"
@@ -27,6 +29,10 @@ Cost cost_of(const Node& node) {
     case MicroOp::Relu:
     case MicroOp::Maximum:
     case MicroOp::Minimum:
+    case MicroOp::Equal:
+    case MicroOp::NotEqual:
+    case MicroOp::Less:
+    case MicroOp::LessEqual:
     case MicroOp::Select: return Cost::cheap;
     case MicroOp::Sigmoid:
     case MicroOp::Tanh:
@@ -59,7 +65,58 @@ class Rematerialization {
     }
   }
 
+  /// Where all that read a stored value can as well compute it from another one that is stored anyway, lets them.
+  void derive() {
+    std::vector<std::vector<int>> readers(program_.nodes.size());  // groups, of values of others
+    std::vector<int> home(program_.nodes.size(), -1);              // the group that stores a value
+    for (std::size_t g = 0; g < schedule_.groups.size(); ++g) {
+      const std::vector<int>& nodes = schedule_.groups[g].nodes;
+      for (const int index : nodes) {
+        int& first = home[static_cast<std::size_t>(index)];
+        if (first < 0) first = static_cast<int>(g);
+        for (const int operand : node(index).operands) {
+          std::vector<int>& known = readers[static_cast<std::size_t>(root(operand))];
+          const bool inside = std::binary_search(nodes.begin(), nodes.end(), root(operand));
+          if (!inside && (known.empty() || known.back() != static_cast<int>(g))) known.push_back(static_cast<int>(g));
+        }
+      }
+    }
+    const auto leaves_its_slot = [&](int value) {
+      const auto& groups = readers[static_cast<std::size_t>(value)];
+      const int own = home[static_cast<std::size_t>(value)];
+      return std::any_of(groups.begin(), groups.end(), [&](int g) { return !same_slot(g, own); });
+    };
+    std::vector<char> derived(program_.nodes.size(), 0), needed(program_.nodes.size(), 0);
+    for (std::size_t i = 0; i < program_.nodes.size(); ++i) {
+      const int value = static_cast<int>(i);
+      if (producer(value) < 0 || node(value).result.shape.elements() < large || kept_[i] || needed[i] ||
+          !leaves_its_slot(value))
+        continue;
+      const Group& own = schedule_.groups[static_cast<std::size_t>(home[i])];
+      const auto [chain, source] = chain_from_stored(own, value, [&](int other) {
+        const auto index = static_cast<std::size_t>(other);
+        return home[index] < 0 || kept_[index] || (!derived[index] && leaves_its_slot(other));
+      });
+      if (chain.empty()) continue;
+      std::vector<Group> extended;
+      for (const int g : readers[i]) {
+        const Group& group = schedule_.groups[static_cast<std::size_t>(g)];
+        const bool costs_nothing = bytes_of_element(source) <= bytes_of_element(value) || reads(group, source);
+        if (!group.fused || same_slot(g, home[i]) || !reads_in_line(group, value) || !costs_nothing) break;
+        auto larger = extended_by(group, chain);
+        if (!larger) break;
+        extended.push_back(*std::move(larger));
+      }
+      if (extended.size() < readers[i].size()) continue;
+      for (std::size_t k = 0; k < extended.size(); ++k)
+        schedule_.groups[static_cast<std::size_t>(readers[i][k])] = std::move(extended[k]);
+      derived[i] = needed[static_cast<std::size_t>(source)] = 1;
+    }
+  }
+
  private:
+  static constexpr std::int64_t large = 1 << 18;  // elements: an array that does not stay in the second cache
+
   [[nodiscard]] const Node& node(int index) const { return program_.nodes[static_cast<std::size_t>(index)]; }
   [[nodiscard]] int root(int value) const { return schedule_.root[static_cast<std::size_t>(value)]; }
   [[nodiscard]] int producer(int value) const { return producer_[static_cast<std::size_t>(value)]; }
@@ -92,21 +149,65 @@ class Rematerialization {
       }
     }
     if (added.empty()) return;
+    if (auto larger = extended_by(group, added)) group = *std::move(larger);
+  }
+
+  /// The group with more nodes, unless these are too many for one tape.
+  [[nodiscard]] std::optional<Group> extended_by(const Group& group, const std::vector<int>& added) const {
     Group larger = group;
     larger.nodes.insert(larger.nodes.end(), added.begin(), added.end());
     std::sort(larger.nodes.begin(), larger.nodes.end());
     larger.nodes.erase(std::unique(larger.nodes.begin(), larger.nodes.end()), larger.nodes.end());
     const auto tile = tile_of(program_, schedule_.root, larger);
-    if (!tile) return;
+    if (!tile) return std::nullopt;
     larger.tile = *tile;
-    group = std::move(larger);
+    return larger;
+  }
+
+  /// The few cheap nodes, each with one operand of full size, that lead to `value` from one that is stored, and that
+  /// one; no nodes where there are no such.
+  template <class IsStored>
+  [[nodiscard]] std::pair<std::vector<int>, int> chain_from_stored(const Group& group, int value,
+                                                                   const IsStored& is_stored) const {
+    constexpr std::size_t longest = 4;
+    const std::vector<int>& nodes = group.nodes;
+    std::vector<int> chain;
+    for (int next = value;;) {
+      const Node& self = node(next);
+      if (!std::binary_search(nodes.begin(), nodes.end(), next) || self.op == &ops::reduce_sum ||
+          cost_of(self) != Cost::cheap || chain.size() == longest)
+        return {};
+      chain.push_back(next);
+      int source = -1;
+      for (std::size_t i = 0; i < self.operands.size(); ++i) {
+        const int operand = root(self.operands[i]);
+        if (operand_access(program_, self, i) != Access{}) continue;
+        if (source >= 0 && source != operand) return {};
+        source = operand;
+      }
+      if (source < 0) return {};
+      next = source;
+      if (is_stored(next)) return {chain, next};
+    }
+  }
+
+  [[nodiscard]] std::size_t bytes_of_element(int value) const { return size_of(node(value).result.dtype); }
+
+  /// Whether a group reads a value element by element only.
+  [[nodiscard]] bool reads_in_line(const Group& group, int value) const {
+    return std::all_of(group.nodes.begin(), group.nodes.end(), [&](int index) {
+      const Node& self = node(index);
+      for (std::size_t i = 0; i < self.operands.size(); ++i) {
+        if (root(self.operands[i]) == value && operand_access(program_, self, i) != Access{}) return false;
+      }
+      return true;
+    });
   }
 
   /// The nodes that lead to `value` from arrays that are there anyway, if they are few and cheap: from one such array,
   /// or from those that the group reads already.
   [[nodiscard]] std::vector<int> chain_to(int value, int g) const {
     constexpr std::size_t longest = 8;
-    constexpr std::int64_t large = 1 << 18;  // elements: an array that does not stay in the second cache
     const Group& group = schedule_.groups[static_cast<std::size_t>(g)];
     std::vector<int> pending{value}, sources, chain;
     while (!pending.empty()) {
@@ -135,7 +236,8 @@ class Rematerialization {
         }
       }
     }
-    const bool few = sources.size() <= 1 ||
+    const bool is_small = node(value).result.dtype == DType::bool_;  // and its source larger
+    const bool few = (sources.size() <= 1 && !is_small) ||
                      std::all_of(sources.begin(), sources.end(), [&](int source) { return reads(group, source); });
     return few ? chain : std::vector<int>{};
   }
@@ -158,6 +260,10 @@ class Rematerialization {
 
 void rematerialize(const ProgramData& program, Schedule& schedule, const std::vector<Slot>& slots) {
   Rematerialization(program, schedule, slots).run();
+}
+
+void derive_stored(const ProgramData& program, Schedule& schedule, const std::vector<Slot>& slots) {
+  Rematerialization(program, schedule, slots).derive();
 }
 
 void drop_unused(const ProgramData& program, Schedule& schedule) {

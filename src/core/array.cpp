@@ -11,6 +11,7 @@
 
 #include "core/array_node.hpp"
 #include "core/dispatch.hpp"
+#include "core/large_pages.hpp"
 #include "kernels/scalar_functions.hpp"
 #include "program/trace.hpp"
 
@@ -87,6 +88,7 @@ constexpr std::size_t alignment = 64;
 std::byte* allocate_bytes(std::size_t bytes, std::string_view op) {
   auto* const memory = static_cast<std::byte*>(std::aligned_alloc(alignment, (bytes / alignment + 1) * alignment));
   if (memory == nullptr) throw MemoryError(op, "Memory is short.", {.got = fmt::format("a need of {} bytes", bytes)});
+  prefer_large_pages(memory, bytes);
   return memory;
 }
 

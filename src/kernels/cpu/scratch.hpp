@@ -5,6 +5,8 @@
 #include <memory>
 #include <new>
 
+#include "core/large_pages.hpp"
+
 namespace linseed::kernels::cpu {
 
 /// What a kernel needs memory for; each purpose has its own, so that one kernel may use several.
@@ -37,6 +39,7 @@ void* scratch(std::int64_t bytes) noexcept {
   if (bytes > capacity) {
     memory.reset(new (std::nothrow) std::byte[static_cast<std::size_t>(bytes)]);
     capacity = memory ? bytes : 0;
+    detail::prefer_large_pages(memory.get(), static_cast<std::size_t>(capacity));
   }
   return memory.get();
 }
