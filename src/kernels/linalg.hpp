@@ -12,8 +12,15 @@ void dot_general(const Attributes&, std::span<const Input>, const Output&, const
 }
 namespace cpu {
 void dot_general(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
-/// What it computes for operands of such shapes, if that is one product of matrices.
-std::optional<MatrixProduct> matrix_product(const Attributes&, const Shape& left, const Shape& right);
+/// The same without the BLAS, so that the bits are those of every machine with AVX2.
+void dot_general_portable(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+/// Whether dot_general() hands such operands to the BLAS.
+bool uses_blas(const Attributes&, const Shape& left, const Shape& right, DType) noexcept;
+
+Choice choose_dot(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+Choice choose_dot_portable(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+/// What choose_dot() calls "small_gemm", for such operands; nothing where it chooses another routine.
+std::optional<MatrixProduct> small_product(const Attributes&, const Shape& left, const Shape& right, DType dtype);
 }  // namespace cpu
 
 }  // namespace linseed::kernels

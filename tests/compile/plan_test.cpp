@@ -203,7 +203,7 @@ TEST_CASE("the arena is hardly larger than what must be there at once") {
   };
   const Program program =
       make_program([&](const Tree& params) { return value_and_grad(loss)(params); }, variables["params"]);
-  const auto compiled = compile::compile(program, {});
+  const auto compiled = compile::compile(program);
   CHECK(compiled->plan.live_bytes() > 0);
   CHECK(compiled->plan.arena_bytes() <= compiled->plan.live_bytes() * 11 / 10);
 }

@@ -155,10 +155,10 @@ struct Sizes {
 
 }  // namespace
 
-bool suits(const Problem& problem) noexcept {
+bool suits(const Problem& problem, VectorSet set) noexcept {
   constexpr std::int64_t fewest_samples = 8;
   constexpr double largest_block = 1 << 19;  // elements: two blocks stay in the second cache
-  if (best_vector_set() == VectorSet::portable || problem.groups != 1 || problem.samples < fewest_samples) return false;
+  if (set == VectorSet::portable || problem.groups != 1 || problem.samples < fewest_samples) return false;
   const Axis& first = problem.axis[0];
   if (first.out != 1 || first.in != 1 || first.taps != 1) return false;
   double reach = 1;
@@ -214,10 +214,10 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 
 bool gather(const Problem& problem, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
-  if (!suits(problem)) return false;
+  if (!suits(problem, executor.vectors())) return false;
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
-  const bool wide = best_vector_set() == VectorSet::avx512;
+  const bool wide = executor.vectors() == VectorSet::avx512;
   const std::int64_t y_row = width.out * problem.features, y_sample = height.out * y_row;
   float* const weights = scratch_floats<Scratch::lanes_weights>(sizes.kernel);
   if (weights == nullptr) return false;
@@ -262,11 +262,11 @@ bool gather(const Problem& problem, Layout layout, const float* x, const float* 
 
 bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
                const Executor& executor) noexcept {
-  if (!suits(problem)) return false;
+  if (!suits(problem, executor.vectors())) return false;
   constexpr std::int64_t most_partials = 32, affordable = 1 << 18;  // elements
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
-  const bool wide = best_vector_set() == VectorSet::avx512;
+  const bool wide = executor.vectors() == VectorSet::avx512;
   const std::int64_t blocks = ceil_divide(problem.samples, samples);
   const std::int64_t partials = std::clamp<std::int64_t>(affordable / sizes.kernel, 1, std::min(blocks, most_partials));
   const std::int64_t dy_sample = height.out * width.out * problem.features;
@@ -318,7 +318,7 @@ bool correlate(const Problem& problem, Layout layout, const float* x, const floa
 
 #else
 
-bool suits(const Problem&) noexcept { return false; }
+bool suits(const Problem&, VectorSet) noexcept { return false; }
 bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
   return false;
 }

@@ -93,6 +93,7 @@ struct Products {
   [[nodiscard]] MatrixStrides right() const noexcept {
     return right_contracted_first ? MatrixStrides{1, columns} : MatrixStrides{depth, 1};
   }
+  [[nodiscard]] MatrixProduct matrices() const noexcept { return {rows, columns, depth, left(), right()}; }
 };
 
 std::optional<Products> products_of(const Attributes& attributes, const Shape& left_shape,
@@ -107,18 +108,43 @@ std::optional<Products> products_of(const Attributes& attributes, const Shape& l
   return left.possible && right.possible && !empty ? std::optional(products) : std::nullopt;
 }
 
-}  // namespace
+// ---- which routine it is ----
 
-std::optional<MatrixProduct> matrix_product(const Attributes& attributes, const Shape& left, const Shape& right) {
-  const auto products = products_of(attributes, left, right);
-  if (!products || products->batches != 1) return std::nullopt;
-  return MatrixProduct{products->rows, products->columns, products->depth, products->left(), products->right()};
+enum class Routine { reference, small, offset, dense, blas };
+enum class Blas { allowed, excluded };
+
+constexpr std::string_view name_of(Routine routine) noexcept {
+  switch (routine) {
+    case Routine::small: return "small_gemm";
+    case Routine::offset: return "offset_gemm";
+    case Routine::dense: return "dense_gemm";
+    case Routine::blas: return "blas";
+    default: return "reference";
+  }
 }
 
-void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
-                 const Executor& executor) noexcept {
+Routine routine_for(const std::optional<Products>& p, DType dtype, Blas blas) noexcept {
+  if (!is_floating(dtype) || !p) return Routine::reference;
+  const std::int64_t size = p->rows * p->columns * p->depth;
+  if (size > large_product && blas == Blas::allowed) return Routine::blas;
+  if (p->batches > 1) return Routine::offset;
+  if (dtype == DType::float32 && SmallGemm::fits(p->matrices())) return Routine::small;
+  return size >= packing_pays && std::min(p->rows, p->columns) >= packing_uses ? Routine::dense : Routine::offset;
+}
+
+Choice choose(const Attributes& attributes, std::span<const Input> inputs, const Output& output, Blas blas) noexcept {
+  std::int64_t terms = 1;
+  for (const int axis : std::get<attr::Dot>(attributes).lhs_contract)
+    terms *= inputs[0].shape[static_cast<std::size_t>(axis)];
   const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape);
-  if (!is_floating(output.dtype) || !products) return reference::dot_general(attributes, inputs, output, executor);
+  return {name_of(routine_for(products, output.dtype, blas)), 2 * terms * output.shape.elements()};
+}
+
+void multiply(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+              const Executor& executor, Blas blas) noexcept {
+  const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape);
+  const Routine routine = routine_for(products, output.dtype, blas);
+  if (routine == Routine::reference) return reference::dot_general(attributes, inputs, output, executor);
   const Products p = *products;
   const MatrixStrides left = p.left(), right = p.right();
   const Grid grid(p.rows, p.columns);
@@ -126,8 +152,7 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
     const T* const a = inputs[0].as<T>();
     const T* const b = inputs[1].as<T>();
     T* const result = output.as<T>();
-    const std::int64_t size = p.rows * p.columns * p.depth;
-    if (size > large_product) {
+    if (routine == Routine::blas) {
       const auto leading = [](MatrixStrides factor) { return static_cast<int>(std::max(factor.row, factor.depth)); };
       const std::lock_guard turn(blas_turn());
       for (std::int64_t batch = 0; batch < p.batches; ++batch) {
@@ -139,9 +164,9 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
       }
       return;
     }
-    if (p.batches == 1 && size >= packing_pays && std::min(p.rows, p.columns) >= packing_uses) {
-      if (dense_gemm(p.rows, p.columns, p.depth, a, left, b, right, result, executor)) return;
-    }
+    if (routine == Routine::dense && dense_gemm(p.rows, p.columns, p.depth, a, left, b, right, result, executor))
+      return;
+    // Small ones too, when they come without a table of their places; and dense ones when memory is short.
     executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
       const std::int64_t batch = task / grid.tasks();
       const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
@@ -156,9 +181,40 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
       depth_places.stride[1][3] = right.depth;
       offset_gemm(a + batch * p.rows * p.depth, row_places, depth_places,
                   b + batch * p.columns * p.depth + column * right.row, {column_count, right.row},
-                  result + batch * p.rows * p.columns + column, /*accumulate=*/false);
+                  result + batch * p.rows * p.columns + column, /*accumulate=*/false, executor.vectors());
     });
   });
+}
+
+}  // namespace
+
+void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                 const Executor& executor) noexcept {
+  multiply(attributes, inputs, output, executor, Blas::allowed);
+}
+void dot_general_portable(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                          const Executor& executor) noexcept {
+  multiply(attributes, inputs, output, executor, Blas::excluded);
+}
+
+Choice choose_dot(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                  VectorSet) noexcept {
+  return choose(attributes, inputs, output, Blas::allowed);
+}
+Choice choose_dot_portable(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                           VectorSet) noexcept {
+  return choose(attributes, inputs, output, Blas::excluded);
+}
+
+bool uses_blas(const Attributes& attributes, const Shape& left, const Shape& right, DType dtype) noexcept {
+  return routine_for(products_of(attributes, left, right), dtype, Blas::allowed) == Routine::blas;
+}
+
+std::optional<MatrixProduct> small_product(const Attributes& attributes, const Shape& left, const Shape& right,
+                                           DType dtype) {
+  const auto products = products_of(attributes, left, right);
+  if (routine_for(products, dtype, Blas::allowed) != Routine::small) return std::nullopt;
+  return products->matrices();
 }
 
 }  // namespace linseed::kernels::cpu

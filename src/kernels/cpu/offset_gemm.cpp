@@ -233,7 +233,7 @@ struct PanelKernels {
 };
 
 template <class T>
-PanelKernels<T> panels_of(VectorSet set) noexcept {
+constexpr PanelKernels<T> panels_of(VectorSet set) noexcept {
 #if LINSEED_X86_TILES
   if (set == VectorSet::avx512) {
     constexpr std::int64_t lanes = 64 / sizeof(T);
@@ -251,14 +251,6 @@ PanelKernels<T> panels_of(VectorSet set) noexcept {
 }
 
 }  // namespace
-
-VectorSet best_vector_set() noexcept {
-#if LINSEED_X86_TILES
-  if (__builtin_cpu_supports("avx512f")) return VectorSet::avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return VectorSet::avx2;
-#endif
-  return VectorSet::portable;
-}
 
 namespace {
 
@@ -327,7 +319,8 @@ bool SmallGemm::fits(const MatrixProduct& product) noexcept {
          product.rows * product.columns * product.depth <= most;
 }
 
-SmallGemm::SmallGemm(const MatrixProduct& product) : columns_{product.columns, product.right.row} {
+SmallGemm::SmallGemm(const MatrixProduct& product, VectorSet set)
+    : columns_{product.columns, product.right.row}, set_(set) {
   for (std::int64_t row = 0; row < product.rows; ++row) {
     left_rows_.push_back(row * product.left.row);
     result_rows_.push_back(row * product.columns);
@@ -339,11 +332,12 @@ SmallGemm::SmallGemm(const MatrixProduct& product) : columns_{product.columns, p
 }
 
 void SmallGemm::operator()(const float* left, const float* right, float* result) const noexcept {
-  static const PanelKernels<float> kernels = panels_of<float>(best_vector_set());
+  static constexpr PanelKernels<float> kernels[] = {
+      panels_of<float>(VectorSet::portable), panels_of<float>(VectorSet::avx2), panels_of<float>(VectorSet::avx512)};
   multiply(left, right, columns_, result,
            {left_rows_.data(), result_rows_.data(), static_cast<std::int64_t>(left_rows_.size()), left_depths_.data(),
             right_depths_.data(), static_cast<std::int64_t>(left_depths_.size())},
-           false, kernels);
+           false, kernels[static_cast<std::size_t>(set_)]);
 }
 
 // ---- products of matrices ----
@@ -393,7 +387,7 @@ void pack_side_by_side(const T* from, MatrixStrides strides, std::int64_t count,
 template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
                 const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept {
-  const DenseKernel<T> kernel = dense_kernel_of<T>(best_vector_set());
+  const DenseKernel<T> kernel = dense_kernel_of<T>(executor.vectors());
   const std::int64_t row_tiles = (rows + kernel.rows - 1) / kernel.rows;
   const std::int64_t column_tiles = (columns + kernel.columns - 1) / kernel.columns;
   const std::int64_t left_tile = kernel.rows * depth, right_tile = kernel.columns * depth;  // elements, packed

@@ -24,11 +24,10 @@ bool pays(const Problem& problem) noexcept;
 /// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False when the problem does not
 /// fit or memory is short: then y is not complete.
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+            const Executor& executor) noexcept;
 
 /// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
 /// above.
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
-               VectorSet set = best_vector_set()) noexcept;
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept;
 
 }  // namespace linseed::kernels::cpu::winograd
