@@ -99,30 +99,57 @@ void Plan::place_values(const Schedule& schedule) {
   }
 
   std::vector<Block> blocks;
-  std::vector<std::size_t*> places;  // where each block's offset goes
-  std::vector<int> block_of(nodes.size(), -1);
+  std::vector<std::vector<std::size_t*>> places;  // per block: where its offset goes
+  std::vector<int> block_of(nodes.size(), -1), last_read(nodes.size(), -1);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    for (const int operand : steps_[s].operands) last_read[static_cast<std::size_t>(operand)] = static_cast<int>(s);
+  }
+  // The block of an operand that nobody reads after the step, if the result may be written over it.
+  const auto block_to_take_over = [&](std::size_t s, int result, const std::vector<int>& taken) {
+    for (const int operand : steps_[s].operands) {
+      const int block = block_of[static_cast<std::size_t>(operand)];
+      if (block < 0 || last_read[static_cast<std::size_t>(operand)] != static_cast<int>(s)) continue;
+      if (std::find(taken.begin(), taken.end(), block) != taken.end()) continue;
+      if (bytes_of(nodes[static_cast<std::size_t>(operand)].result) ==
+              bytes_of(nodes[static_cast<std::size_t>(result)].result) &&
+          can_write_over(steps_[s], operand, result))
+        return block;
+    }
+    return -1;
+  };
+  const auto add_block = [&](int now, std::size_t bytes) {
+    blocks.push_back({now, now, aligned(bytes)});
+    places.emplace_back();
+    return static_cast<int>(blocks.size()) - 1;
+  };
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const int now = static_cast<int>(s);
     for (const int operand : steps_[s].operands) {
       if (const int block = block_of[static_cast<std::size_t>(operand)]; block >= 0)
         blocks[static_cast<std::size_t>(block)].last = now;
     }
+    std::vector<int> taken;
     for (const int result : steps_[s].results) {
       Location& location = locations_[static_cast<std::size_t>(result)];
       if (location.kind != Location::Kind::none || !schedule.stored[static_cast<std::size_t>(result)]) continue;
       location.kind = Location::Kind::arena;
-      block_of[static_cast<std::size_t>(result)] = static_cast<int>(blocks.size());
-      blocks.push_back({now, now, aligned(bytes_of(nodes[static_cast<std::size_t>(result)].result))});
-      places.push_back(&location.index);
+      int block = block_to_take_over(s, result, taken);
+      if (block < 0) {
+        block = add_block(now, bytes_of(nodes[static_cast<std::size_t>(result)].result));
+      } else {
+        taken.push_back(block);
+      }
+      block_of[static_cast<std::size_t>(result)] = block;
+      places[static_cast<std::size_t>(block)].push_back(&location.index);
     }
-    if (const std::size_t bytes = steps_[s].workspace_bytes; bytes > 0) {
-      blocks.push_back({now, now, aligned(bytes)});
-      places.push_back(&steps_[s].workspace);
-    }
+    if (const std::size_t bytes = steps_[s].workspace_bytes; bytes > 0)
+      places[static_cast<std::size_t>(add_block(now, bytes))].push_back(&steps_[s].workspace);
   }
   arena_bytes_ = pack(blocks);
   live_bytes_ = peak(blocks, steps_.size());
-  for (std::size_t i = 0; i < blocks.size(); ++i) *places[i] = blocks[i].offset;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (std::size_t* const place : places[i]) *place = blocks[i].offset;
+  }
 }
 
 void Plan::find_takeovers() {

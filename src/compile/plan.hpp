@@ -38,7 +38,8 @@ class Plan {
   [[nodiscard]] const detail::ProgramData& program() const noexcept { return program_.data(); }
   [[nodiscard]] std::span<const Step> steps() const noexcept { return steps_; }
   [[nodiscard]] std::size_t arena_bytes() const noexcept { return arena_bytes_; }
-  /// The most bytes of arena values that are needed at the same time: no plan can do with less.
+  /// The most bytes of arena values that are needed at the same time, where a value that is written over an operand
+  /// counts once: no places can do with less.
   [[nodiscard]] std::size_t live_bytes() const noexcept { return live_bytes_; }
   /// Per computed output the input whose buffer it is written into when that is donated, or -1.
   [[nodiscard]] std::span<const int> takeovers() const noexcept { return takeover_; }
