@@ -42,6 +42,12 @@ int main() {
   const auto expected = as_traced(state, x, y);
   const inspect::Difference difference = inspect::difference(expected, without_fusion(state, x, y));
   // </bisect>
+  // <portable>
+  const auto portable = jit(train_step, {.executor = Executor(2), .portable_bits = true});
+  const auto by_avx2 = jit(train_step, {.executor = Executor(2, VectorSet::avx2), .portable_bits = true});
+  const bool same = identical(portable(state, x, y).second, by_avx2(state, x, y).second);
+  // </portable>
   const bool close = difference.max_abs() < 1e-5 && inspect::difference(expected, step(state, x, y)).max_abs() < 1e-5;
   fmt::print("passes keep the meaning: {}\n", close && kernels.find("kernels:") != std::string::npos);
+  fmt::print("the bits are portable: {}\n", same);
 }

@@ -25,7 +25,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 std::vector<std::string_view> pass_names() {
   std::vector<std::string_view> names;
   for (const Pass& pass : simplifications()) names.push_back(pass.name);
-  names.push_back(layout_pass().name);
+  names.push_back(layout_pass(best_vector_set()).name);
   names.push_back(winograd_pass().name);
   names.push_back(fusion);
   names.push_back(rematerialization);
@@ -33,8 +33,8 @@ std::vector<std::string_view> pass_names() {
   return names;
 }
 
-std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled,
-                                        std::vector<int> homes) {
+std::shared_ptr<const Compiled> compile(Program program, Options options) {
+  const auto& disabled = options.disabled_passes;
   const auto names = pass_names();
   for (const std::string& name : disabled) {
     if (std::find(names.begin(), names.end(), name) == names.end())
@@ -59,7 +59,7 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   simplify();
   simplify();
   const auto* before = &program.data();
-  run(layout_pass());
+  run(layout_pass(options.vectors));
   if (&program.data() != before) simplify();
   run(winograd_pass());
   const auto start = std::chrono::steady_clock::now();
@@ -67,7 +67,8 @@ std::shared_ptr<const Compiled> compile(Program program, std::span<const std::st
   Plan plan(std::move(program), {.fuse = enabled(fusion),
                                  .rematerialize = enabled(rematerialization),
                                  .block = enabled(phases),
-                                 .homes = std::move(homes)});
+                                 .vectors = options.vectors,
+                                 .homes = std::move(options.homes)});
   reports.push_back({"plan", nodes, plan.steps().size(), milliseconds_since(start)});
   return std::make_shared<const Compiled>(Compiled{std::move(reports), std::move(plan)});
 }

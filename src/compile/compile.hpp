@@ -22,13 +22,17 @@ struct Compiled {
   Plan plan;
 };
 
+struct Options {
+  std::vector<std::string> disabled_passes = {};
+  std::vector<int> homes = {};  ///< as in Plan::Options
+  VectorSet vectors = best_vector_set();
+};
+
 /// The names of everything that can be switched off: the passes, and the parts of planning.
 std::vector<std::string_view> pass_names();
 
-/// Runs the passes that are not in `disabled` and plans the result; `homes` as in Plan::Options. Throws ValueError for
-/// an unknown name.
-std::shared_ptr<const Compiled> compile(Program program, std::span<const std::string> disabled,
-                                        std::vector<int> homes = {});
+/// Runs the passes that are not disabled and plans the result. Throws ValueError for an unknown name.
+std::shared_ptr<const Compiled> compile(Program program, Options options = {});
 
 /// Passes, kernels, memory: for people. With inputs, the kernels are run and timed (medians of several runs).
 std::string explain(const Compiled& compiled);

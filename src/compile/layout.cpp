@@ -44,8 +44,9 @@ Array for_all_lanes(const Array& x, const Shape& result) {
 
 class Layout {
  public:
-  explicit Layout(const ProgramData& program)
+  Layout(const ProgramData& program, VectorSet vectors)
       : program_(program),
+        vectors_(vectors),
         rewriter_(program),
         chosen_(program.nodes.size(), 0),
         runs_(program.nodes.size(), 0),
@@ -88,7 +89,7 @@ class Layout {
     if ((!forward && !kernel && self.op != &ops::conv_input_grad) || self.result.dtype != DType::float32) return false;
     const auto& conv = std::get<attr::Conv>(self.attributes);
     const Shape& y = forward ? self.result.shape : shape_of(self.operands[kernel ? 1 : 0]);
-    return fills_lanes(y) && kernels::cpu::suits_lanes(conv, y, !forward && !kernel);
+    return fills_lanes(y) && kernels::cpu::suits_lanes(conv, y, !forward && !kernel, vectors_);
   }
 
   /// Whether an operand of a result [N, ..., C] has its samples too, or the same for all; nothing else can be in lanes.
@@ -238,6 +239,7 @@ class Layout {
   }
 
   const ProgramData& program_;
+  VectorSet vectors_;
   Rewriter rewriter_;
   std::vector<char> chosen_;     // per old value: whether it is in lanes
   std::vector<char> runs_;       // per old node: whether it runs on values in lanes
@@ -247,8 +249,8 @@ class Layout {
 
 }  // namespace
 
-Program layout(const Program& program) {
-  Layout layout(program.data());
+Program layout(const Program& program, VectorSet vectors) {
+  Layout layout(program.data(), vectors);
   return layout.choose() ? layout.rewrite() : program;
 }
 

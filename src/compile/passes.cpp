@@ -306,8 +306,8 @@ Program algebra(const Program& program) {
 
 }  // namespace
 
-std::span<const Pass> simplifications() noexcept {
-  static constexpr Pass all[] = {
+std::span<const Pass> simplifications() {
+  static const Pass all[] = {
       {"constant_folding", "computes what depends on constants alone", constant_folding},
       {"algebra",
        "drops what changes nothing, takes constant factors out of sums, knows that deviations from a mean add up to "
@@ -319,14 +319,13 @@ std::span<const Pass> simplifications() noexcept {
   return all;
 }
 
-const Pass& layout_pass() noexcept {
-  static constexpr Pass pass{"layout", "puts samples side by side where channels are few", layout};
-  return pass;
+Pass layout_pass(VectorSet vectors) {
+  return {"layout", "puts samples side by side where channels are few",
+          [vectors](const Program& program) { return layout(program, vectors); }};
 }
 
-const Pass& winograd_pass() noexcept {
-  static constexpr Pass pass{"winograd", "computes 3x3 convolutions of many channels with fewer products", winograd};
-  return pass;
+Pass winograd_pass() {
+  return {"winograd", "computes 3x3 convolutions of many channels with fewer products", winograd};
 }
 
 }  // namespace linseed::compile

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string_view>
 
+#include <linseed/core/executor.hpp>
 #include <linseed/transform/program.hpp>
 
 namespace linseed::compile {
@@ -12,14 +14,14 @@ namespace linseed::compile {
 struct Pass {
   std::string_view name;
   std::string_view purpose;
-  Program (*run)(const Program&);
+  std::function<Program(const Program&)> run;
 };
 
 /// constant_folding, algebra, common_subexpressions, dead_code: what one simplifies lets another find more.
-std::span<const Pass> simplifications() noexcept;
+std::span<const Pass> simplifications();
 /// layout: runs once, on a program that is simple.
-const Pass& layout_pass() noexcept;
+Pass layout_pass(VectorSet vectors);
 /// winograd: runs once, after layout.
-const Pass& winograd_pass() noexcept;
+Pass winograd_pass();
 
 }  // namespace linseed::compile

@@ -117,7 +117,7 @@ void place_locals(Step& phase, const std::vector<char>& read_elsewhere) {
 void run_phase(const Step& phase, std::span<void* const> values, std::byte* workspace, std::byte* local,
                const Executor& executor, std::span<double> seconds) noexcept {
   using Clock = std::chrono::steady_clock;
-  static const Executor serial(1);
+  const Executor serial(1, executor.vectors());
   const auto whole = [&](const Piece& piece) {
     return static_cast<std::byte*>(values[static_cast<std::size_t>(piece.value)]);
   };
@@ -137,7 +137,7 @@ void run_phase(const Step& phase, std::span<void* const> values, std::byte* work
         std::byte* const sums = workspace + member.sums + index * member.bytes_of_sums;
         if (member.tape) {
           kernels::run_piece(*member.tape, arrays, member.tape->elements / phase.blocks,
-                             reinterpret_cast<double*>(sums));
+                             reinterpret_cast<double*>(sums), executor.vectors());
         } else {
           const Op& op = *member.node->op;
           constexpr std::size_t most_operands = 4;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
@@ -18,7 +19,10 @@ using detail::ProgramData;
 using Node = ProgramData::Node;
 
 Plan::Plan(Program program, const Options& options)
-    : program_(std::move(program)), homes_(options.homes), workplaces_(std::make_unique<Workplaces>()) {
+    : program_(std::move(program)),
+      vectors_(options.vectors),
+      homes_(options.homes),
+      workplaces_(std::make_unique<Workplaces>()) {
   homes_.resize(this->program().outputs.size(), -1);
   Schedule schedule = make_schedule(program_.data(), options.fuse);
   if (options.fuse && options.rematerialize)
@@ -114,30 +118,57 @@ void Plan::place_values(const Schedule& schedule) {
   }
 
   std::vector<Block> blocks;
-  std::vector<std::size_t*> places;  // where each block's offset goes
-  std::vector<int> block_of(nodes.size(), -1);
+  std::vector<std::vector<std::size_t*>> places;  // per block: where its offset goes
+  std::vector<int> block_of(nodes.size(), -1), last_read(nodes.size(), -1);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    for (const int operand : steps_[s].operands) last_read[static_cast<std::size_t>(operand)] = static_cast<int>(s);
+  }
+  // The block of an operand that nobody reads after the step, if the result may be written over it.
+  const auto block_to_take_over = [&](std::size_t s, int result, const std::vector<int>& taken) {
+    for (const int operand : steps_[s].operands) {
+      const int block = block_of[static_cast<std::size_t>(operand)];
+      if (block < 0 || last_read[static_cast<std::size_t>(operand)] != static_cast<int>(s)) continue;
+      if (std::find(taken.begin(), taken.end(), block) != taken.end()) continue;
+      if (bytes_of(nodes[static_cast<std::size_t>(operand)].result) ==
+              bytes_of(nodes[static_cast<std::size_t>(result)].result) &&
+          can_write_over(steps_[s], operand, result))
+        return block;
+    }
+    return -1;
+  };
+  const auto add_block = [&](int now, std::size_t bytes) {
+    blocks.push_back({now, now, aligned(bytes)});
+    places.emplace_back();
+    return static_cast<int>(blocks.size()) - 1;
+  };
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const int now = static_cast<int>(s);
     for (const int operand : steps_[s].operands) {
       if (const int block = block_of[static_cast<std::size_t>(operand)]; block >= 0)
         blocks[static_cast<std::size_t>(block)].last = now;
     }
+    std::vector<int> taken;
     for (const int result : steps_[s].results) {
       Location& location = locations_[static_cast<std::size_t>(result)];
       if (location.kind != Location::Kind::none || !schedule.stored[static_cast<std::size_t>(result)]) continue;
       location.kind = Location::Kind::arena;
-      block_of[static_cast<std::size_t>(result)] = static_cast<int>(blocks.size());
-      blocks.push_back({now, now, aligned(bytes_of(nodes[static_cast<std::size_t>(result)].result))});
-      places.push_back(&location.index);
+      int block = block_to_take_over(s, result, taken);
+      if (block < 0) {
+        block = add_block(now, bytes_of(nodes[static_cast<std::size_t>(result)].result));
+      } else {
+        taken.push_back(block);
+      }
+      block_of[static_cast<std::size_t>(result)] = block;
+      places[static_cast<std::size_t>(block)].push_back(&location.index);
     }
-    if (const std::size_t bytes = steps_[s].workspace_bytes; bytes > 0) {
-      blocks.push_back({now, now, aligned(bytes)});
-      places.push_back(&steps_[s].workspace);
-    }
+    if (const std::size_t bytes = steps_[s].workspace_bytes; bytes > 0)
+      places[static_cast<std::size_t>(add_block(now, bytes))].push_back(&steps_[s].workspace);
   }
   arena_bytes_ = pack(blocks);
   live_bytes_ = peak(blocks, steps_.size());
-  for (std::size_t i = 0; i < blocks.size(); ++i) *places[i] = blocks[i].offset;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    for (std::size_t* const place : places[i]) *place = blocks[i].offset;
+  }
 }
 
 void Plan::find_takeovers() {
@@ -206,6 +237,47 @@ std::size_t Plan::lines() const noexcept {
   return result;
 }
 
+namespace {
+
+/// "1.21 GFLOP"
+std::string in_flops(std::int64_t count) {
+  constexpr std::string_view units[] = {"", "k", "M", "G", "T"};
+  double value = static_cast<double>(count);
+  std::size_t unit = 0;
+  for (; value >= 999.5 && unit + 1 < std::size(units); value /= 1000) ++unit;
+  return fmt::format("{:.3g} {}FLOP", value, units[unit]);
+}
+
+/// " 3x3" for a convolution.
+std::string window_of(const Attributes& attributes) {
+  const auto* conv = std::get_if<attr::Conv>(&attributes);
+  if (conv == nullptr) return "";
+  const auto& kernel = conv->kernel_shape;
+  return fmt::format(" {}", fmt::join(kernel.begin(), kernel.end() - 2, "x"));
+}
+
+}  // namespace
+
+/// What serves a single op, or a member of a phase of so many blocks.
+std::string Plan::describe(const Step& step, std::int64_t blocks) const {
+  const Node& node = *step.node;
+  if (node.op->fast == nullptr) return fmt::format("{}  [reference]", node.op->name);
+  if (node.op->choice == nullptr) return std::string(node.op->name);
+  std::vector<kernels::Input> inputs = step.inputs;
+  if (inputs.empty()) {
+    for (const int operand : node.operands) {
+      const Abstract& type = program().nodes[static_cast<std::size_t>(operand)].result;
+      inputs.push_back({nullptr, type.shape, type.dtype});
+    }
+  }
+  const bool in_phase = !step.inputs.empty();
+  const kernels::Choice choice = node.op->choice(
+      node.attributes, inputs, {nullptr, in_phase ? step.output : node.result.shape, node.result.dtype}, vectors_);
+  std::string text = fmt::format("{}  [{}{}", node.op->name, choice.routine, window_of(node.attributes));
+  if (choice.flops > 0) text += fmt::format(", {}", in_flops(choice.flops * blocks));
+  return text + "]";
+}
+
 std::string Plan::to_string(std::span<const double> milliseconds) const {
   const auto& nodes = program().nodes;
   std::string text;
@@ -213,32 +285,33 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     std::string result;
     for (const int value : values) {
       const Abstract& type = nodes[static_cast<std::size_t>(value)].result;
-      result += fmt::format(" %{}:{}", value, describe(type.dtype, type.shape));
+      result += fmt::format(" %{}:{}", value, linseed::describe(type.dtype, type.shape));
     }
     return result;
   };
-  const auto describe_step = [&](const Step& step) {
+  const auto describe_step = [&](const Step& step, std::int64_t blocks) {
     std::string what;
     if (step.blocks > 0) {
       what = fmt::format("phase of {} blocks, {} bytes per worker:", step.blocks, step.local_bytes);
     } else if (step.tape) {
-      if (step.node != nullptr) what = fmt::format("{}, its rows used up: ", step.node->op->name);
+      if (step.node != nullptr) what = describe(step, blocks) + ", its rows used up: ";
       what += fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
                           step.tape->instructions.size(), step.tape->folds.size());
+      if (blocks == 1 && Script::suits(step)) what += "  [script]";
     } else {
-      what = step.node->op->name;
+      what = describe(step, blocks);
     }
     return fmt::format(" {} <-{}   {}\n", list(step.results), list(step.operands), what);
   };
   std::size_t line = 0;
-  const auto add_line = [&](const Step& step, std::string_view mark) {
+  const auto add_line = [&](const Step& step, std::string_view mark, std::int64_t blocks) {
     if (!milliseconds.empty()) text += fmt::format("{:9.4f} ms", milliseconds[line++]);
     text += mark;
-    text += describe_step(step);
+    text += describe_step(step, blocks);
   };
   for (const Step& step : steps_) {
-    add_line(step, "");
-    for (const Step& member : step.members) add_line(member, " |");
+    add_line(step, "", 1);
+    for (const Step& member : step.members) add_line(member, " |", step.blocks);
   }
   return text;
 }

@@ -26,6 +26,7 @@ class Plan {
     bool fuse = true;
     bool rematerialize = true;
     bool block = true;  ///< form phases
+    VectorSet vectors = best_vector_set();
     /// Per output the input that its value is to take the place of, if it can, or -1.
     std::vector<int> homes = {};
   };
@@ -37,7 +38,8 @@ class Plan {
   [[nodiscard]] const detail::ProgramData& program() const noexcept { return program_.data(); }
   [[nodiscard]] std::span<const Step> steps() const noexcept { return steps_; }
   [[nodiscard]] std::size_t arena_bytes() const noexcept { return arena_bytes_; }
-  /// The most bytes of arena values that are needed at the same time: no plan can do with less.
+  /// The most bytes of arena values that are needed at the same time, where a value that is written over an operand
+  /// counts once: no places can do with less.
   [[nodiscard]] std::size_t live_bytes() const noexcept { return live_bytes_; }
   /// Per computed output the input whose buffer it is written into when that is donated, or -1.
   [[nodiscard]] std::span<const int> takeovers() const noexcept { return takeover_; }
@@ -46,6 +48,7 @@ class Plan {
   [[nodiscard]] std::span<const int> homes() const noexcept { return homes_; }
   [[nodiscard]] int root(int value) const noexcept { return root_[static_cast<std::size_t>(value)]; }
   [[nodiscard]] Location location(int root) const noexcept { return locations_[static_cast<std::size_t>(root)]; }
+  [[nodiscard]] VectorSet vectors() const noexcept { return vectors_; }
   /// What each worker of a phase needs.
   [[nodiscard]] std::size_t local_bytes() const noexcept { return local_bytes_; }
   [[nodiscard]] Workplaces& workplaces() const noexcept { return *workplaces_; }
@@ -59,8 +62,10 @@ class Plan {
   void place_locals();
   void place_values(const Schedule& schedule);
   void find_takeovers();
+  [[nodiscard]] std::string describe(const Step& step, std::int64_t blocks) const;
 
   Program program_;
+  VectorSet vectors_;
   std::vector<Step> steps_;
   std::vector<int> root_;
   std::vector<Location> locations_;  // per root value

@@ -63,8 +63,8 @@ void join(const ProgramData& program, const Step& product, std::int64_t columns,
 
 class Update final : public kernels::cpu::RowUser {
  public:
-  Update(const Step& step, std::span<void* const> values, std::int64_t columns) noexcept
-      : step_(step), values_(values), columns_(columns) {}
+  Update(const Step& step, std::span<void* const> values, std::int64_t columns, VectorSet vectors) noexcept
+      : step_(step), values_(values), columns_(columns), vectors_(vectors) {}
   void use(std::int64_t first, std::int64_t count, float* rows) const noexcept override {
     std::array<void*, Tape::most_places> arrays;
     for (std::size_t k = 0; k < step_.pieces.size(); ++k) {
@@ -73,13 +73,14 @@ class Update final : public kernels::cpu::RowUser {
       arrays[k] = whole + static_cast<std::size_t>(first) * piece.bytes;
       if (piece.local != Piece::shared) arrays[k] = rows;
     }
-    kernels::run_piece(*step_.tape, arrays, count * columns_, nullptr);
+    kernels::run_piece(*step_.tape, arrays, count * columns_, nullptr, vectors_);
   }
 
  private:
   const Step& step_;
   std::span<void* const> values_;
   std::int64_t columns_;
+  VectorSet vectors_;
 };
 
 }  // namespace
@@ -113,7 +114,7 @@ void run_product(const Step& step, std::span<void* const> values, std::span<cons
                  std::byte* local, const Executor& executor) noexcept {
   const auto columns = static_cast<std::int64_t>(step.local_bytes / sizeof(float)) / kernels::cpu::most_rows_used;
   kernels::cpu::dot_general_rows(step.node->attributes, operands, reinterpret_cast<float*>(local),
-                                 Update(step, values, columns), executor);
+                                 Update(step, values, columns, executor.vectors()), executor);
 }
 
 }  // namespace linseed::compile

@@ -68,10 +68,9 @@ class Script::Builder {
   void add(const Step& step) {
     const std::size_t first = script_.calls_.size();
     tiles_.rewind();
-    if (step.tape) {
-      if (step.tape->elements <= step.tape->tile) add_tape(step);
-    } else if (step.node != nullptr && step.node->op == &ops::dot_general &&
-               step.node->result.dtype == DType::float32) {
+    if (suits(step)) {
+      add_tape(step);
+    } else if (step.node != nullptr && step.node->op == &ops::dot_general) {
       add_product(step);
     }
     script_.ranges_.push_back({first, script_.calls_.size()});
@@ -156,7 +155,7 @@ class Script::Builder {
       } else {
         places.push_back({.memory = tiles_.take(tape.elements)});
         const std::int64_t source = plan_.program().nodes[static_cast<std::size_t>(value)].result.shape.elements();
-        if (Permutation::fits(source, tape.elements)) {
+        if (Permutation::fits(source, tape.elements, plan_.vectors())) {
           std::vector<std::int64_t> chosen;
           for (std::int64_t i = 0; i < tape.elements; ++i)
             chosen.push_back(place.kind == Kind::periodic ? i % place.period : i / place.period);
@@ -169,8 +168,9 @@ class Script::Builder {
     const std::int64_t rows = tape.row > 0 ? tape.elements / tape.row : 0;
     for (const Tape::Instruction& step_of_tape : tape.instructions) {
       if (step_of_tape.row_op != kernels::RowOp::none) {
-        add_call({.row_loop = kernels::row_loop_of(step_of_tape.row_op), .count = rows, .period = tape.row},
-                 places[step_of_tape.result], {places[step_of_tape.operands[0]]});
+        add_call(
+            {.row_loop = kernels::row_loop_of(step_of_tape.row_op, plan_.vectors()), .count = rows, .period = tape.row},
+            places[step_of_tape.result], {places[step_of_tape.operands[0]]});
         continue;
       }
       kernels::LoopIndex loop = step_of_tape.loop;
@@ -179,7 +179,7 @@ class Script::Builder {
       const auto& [a, b, c] = step_of_tape.operands;
       const std::int64_t elements = step_of_tape.of_rows ? rows : tape.elements;
       const std::int64_t count = kernels::works_on_vectors(loop) ? in_vectors(elements) : elements;
-      add_call({.loop = kernels::loop_at(loop, count), .count = count}, places[step_of_tape.result],
+      add_call({.loop = kernels::loop_at(loop, count, plan_.vectors()), .count = count}, places[step_of_tape.result],
                {places[a], places[b], places[c]});
     }
     for (const Tape::Fold& fold : tape.folds) {
@@ -193,15 +193,14 @@ class Script::Builder {
     const auto shape = [&](std::size_t i) {
       return nodes[static_cast<std::size_t>(step.node->operands[i])].result.shape;
     };
-    const auto product = kernels::cpu::matrix_product(step.node->attributes, shape(0), shape(1));
+    const auto product =
+        kernels::cpu::small_product(step.node->attributes, shape(0), shape(1), step.node->result.dtype);
     if (!product) return;
     Call call;
-    if (PermutedProduct::fits(*product)) {
+    if (PermutedProduct::fits(*product, plan_.vectors())) {
       call = {.function = kernels::multiply_few, .details = kept<PermutedProduct>(*product)};
-    } else if (SmallGemm::fits(*product)) {
-      call = {.function = kernels::multiply, .details = kept<SmallGemm>(*product)};
     } else {
-      return;
+      call = {.function = kernels::multiply, .details = kept<SmallGemm>(*product, plan_.vectors())};
     }
     add_call(call, {.value = step.results[0]}, {{.value = step.operands[0]}, {.value = step.operands[1]}});
   }
@@ -219,6 +218,8 @@ class Script::Builder {
   std::vector<Mention> mentions_;
   Pieces tiles_, lasting_;  // for one step, for all of them
 };
+
+bool Script::suits(const Step& step) noexcept { return step.tape && step.tape->elements <= step.tape->tile; }
 
 void Script::move(int value, void* address, bool padded) noexcept {
   Value& moved = values_[static_cast<std::size_t>(value)];

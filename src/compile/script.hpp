@@ -21,6 +21,9 @@ class Script {
   /// `values`: the addresses of root values, as far as they are known.
   Script(const Plan& plan, std::span<void* const> values);
 
+  /// Whether a fused group has so few elements that its loops are called from here. So are products of small matrices.
+  static bool suits(const Step& step) noexcept;
+
   /// Tells where a value is from now on. `padded`: its memory goes on to a multiple of 64 bytes; otherwise a small step
   /// works on a copy of it, which this makes.
   void move(int value, void* address, bool padded = true) noexcept;

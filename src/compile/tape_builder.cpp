@@ -214,7 +214,30 @@ Step build_tape(const ProgramData& program, const Schedule& schedule, const Grou
   return TapeBuilder(program, schedule, group, written).build();
 }
 
+namespace {
+
+/// In a phase every block reads and writes pieces of its own.
+bool can_write_over_in_blocks(const Step& phase, int operand, int result) {
+  bool written = false;
+  for (const Step& member : phase.members) {
+    bool reads = false, writes = false;
+    for (std::size_t k = 0; k < member.pieces.size(); ++k) {
+      const Piece& piece = member.pieces[k];
+      const bool is_result = k >= member.operands.size();
+      if (piece.value != (is_result ? result : operand)) continue;
+      if (piece.bytes == 0) return false;  // all blocks share it
+      (is_result ? writes : reads) = true;
+    }
+    if (reads && (written || (writes && !can_write_over(member, operand, result)))) return false;
+    written = written || writes;
+  }
+  return true;
+}
+
+}  // namespace
+
 bool can_write_over(const Step& step, int operand, int result) {
+  if (step.blocks > 0) return can_write_over_in_blocks(step, operand, result);
   if (!step.tape) return false;
   if (step.node != nullptr &&  // rows of a product are made while others are used
       std::count(step.operands.end() - static_cast<std::ptrdiff_t>(step.node->operands.size()), step.operands.end(),

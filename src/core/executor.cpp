@@ -1,5 +1,6 @@
 #include <linseed/core/executor.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -125,7 +126,27 @@ class Executor::Pool {
   int asleep_ = 0;
 };
 
-Executor::Executor(int threads) {
+VectorSet best_vector_set() noexcept {
+// clang ignores the pragma by which the kernels name their instruction set.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    return wide ? VectorSet::avx512 : VectorSet::avx2;
+  }
+#endif
+  return VectorSet::portable;
+}
+
+std::string_view to_string(VectorSet set) noexcept {
+  switch (set) {
+    case VectorSet::avx512: return "avx512";
+    case VectorSet::avx2: return "avx2";
+    default: return "portable";
+  }
+}
+
+Executor::Executor(int threads, VectorSet vectors) : vectors_(std::min(vectors, best_vector_set())) {
   if (threads < 1) {
     throw ValueError("Executor", "The number of threads must be positive.", {.got = std::to_string(threads)});
   }

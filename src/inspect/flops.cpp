@@ -1,8 +1,7 @@
 #include <linseed/inspect/flops.hpp>
 
 #include "inspect/node_flops.hpp"
-#include "ops/conv.hpp"
-#include "ops/linalg.hpp"
+#include "program/op.hpp"
 
 namespace linseed::inspect {
 
@@ -10,25 +9,14 @@ using linseed::detail::ProgramData;
 
 std::int64_t node_flops(const ProgramData& program, std::size_t index) {
   const ProgramData::Node& node = program.nodes[index];
-  const auto operand_shape = [&](std::size_t i) -> const Shape& {
-    return program.nodes[static_cast<std::size_t>(node.operands[i])].result.shape;
-  };
-  if (node.op == &ops::dot_general) {
-    std::int64_t terms = 1;
-    for (const int axis : std::get<attr::Dot>(node.attributes).lhs_contract)
-      terms *= operand_shape(0)[static_cast<std::size_t>(axis)];
-    return 2 * terms * node.result.shape.elements();
+  if (node.op == nullptr || node.op->choice == nullptr) return 0;
+  std::vector<kernels::Input> inputs;
+  for (const int operand : node.operands) {
+    const Abstract& type = program.nodes[static_cast<std::size_t>(operand)].result;
+    inputs.push_back({nullptr, type.shape, type.dtype});
   }
-  const bool is_conv = node.op == &ops::conv;
-  if (!is_conv && node.op != &ops::conv_input_grad && node.op != &ops::conv_kernel_grad) return 0;
-  // The kernel is [window..., channels per group, features]: of a feature, all but the last axis is summed over.
-  const attr::Conv& conv = std::get<attr::Conv>(node.attributes);
-  const std::int64_t features = conv.kernel_shape.back();
-  const std::int64_t terms = features == 0 ? 0 : conv.kernel_shape.elements() / features;
-  const std::int64_t results = is_conv                            ? node.result.shape.elements()
-                               : node.op == &ops::conv_input_grad ? operand_shape(0).elements()
-                                                                  : operand_shape(1).elements();
-  return 2 * terms * results;
+  return node.op->choice(node.attributes, inputs, {nullptr, node.result.shape, node.result.dtype}, best_vector_set())
+      .flops;
 }
 
 std::int64_t flops(const Program& program) {

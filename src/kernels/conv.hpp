@@ -32,7 +32,7 @@ void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const 
 
 namespace cpu {
 /// Whether the convolution with output [N, ...] `y`, or its input's gradient, is better computed in lanes.
-bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
+bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad, VectorSet set) noexcept;
 /// Whether the convolution with output [N, ...] `y`, or its input's gradient, takes clearly less work by Winograd's
 /// tiles. The gradient of the kernel does where the convolution does.
 bool suits_winograd(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
@@ -47,6 +47,15 @@ void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const 
 void conv_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_kernel_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+
+/// What the three ops compute.
+enum class ConvResult { output, input_grad, kernel_grad };
+template <ConvResult result>
+Choice choose_conv(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+template <ConvResult result>
+Choice choose_conv_in_lanes(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+template <ConvResult result>
+Choice choose_conv_winograd(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 }  // namespace cpu
 
 }  // namespace linseed::kernels

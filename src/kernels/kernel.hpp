@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include <linseed/core/dtype.hpp>
 #include <linseed/core/executor.hpp>
@@ -47,5 +48,15 @@ struct Output {
 /// its work grid follows from shapes alone, so that its bits do not depend on the executor.
 using Kernel = void (*)(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                         const Executor& executor) noexcept;
+
+/// Which routine a kernel takes for its operands, and what it has to do.
+struct Choice {
+  std::string_view routine;
+  std::int64_t flops = 0;  ///< additions and multiplications of products, those on padding included; 0 for other ops
+};
+/// Tells without looking at elements: it follows from shapes, dtypes and the set of vectors, so that the bits are the
+/// same in every run. The kernel asks the same question.
+using Choose = Choice (*)(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                          VectorSet set) noexcept;
 
 }  // namespace linseed::kernels

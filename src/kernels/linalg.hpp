@@ -12,8 +12,16 @@ void dot_general(const Attributes&, std::span<const Input>, const Output&, const
 }
 namespace cpu {
 void dot_general(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
-/// What it computes for operands of such shapes, if that is one product of matrices.
-std::optional<MatrixProduct> matrix_product(const Attributes&, const Shape& left, const Shape& right);
+/// The same without the BLAS, so that the bits are those of every machine with AVX2.
+void dot_general_portable(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+/// Whether dot_general() hands such operands to the BLAS.
+bool uses_blas(const Attributes&, const Shape& left, const Shape& right, DType) noexcept;
+
+Choice choose_dot(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+Choice choose_dot_portable(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+/// What choose_dot() calls "small_gemm", for such operands; nothing where it chooses another routine.
+std::optional<MatrixProduct> small_product(const Attributes&, const Shape& left, const Shape& right, DType dtype);
+
 /// Whether a product of float32 operands of such shapes may be used up row by row, and how many columns it then has.
 std::optional<std::int64_t> columns_of_rows(const Attributes&, const Shape& left, const Shape& right) noexcept;
 /// The product, for such shapes, as dense_gemm_rows() gives it.

@@ -69,6 +69,7 @@ void argsort(const Attributes&, std::span<const Input>, const Output&, const Exe
 namespace cpu {
 template <class Fold>
 void reduce(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+Choice choose_reduce(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 }  // namespace cpu
 
 }  // namespace linseed::kernels

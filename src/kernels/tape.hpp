@@ -17,10 +17,10 @@ using Loop = void (*)(float* result, const float* a, const float* b, const float
 /// A step from elements to the rows that they form, or back; `row` is the length of one.
 using RowLoop = void (*)(float* result, const float* a, std::int64_t row, std::int64_t rows) noexcept;
 
-/// The loop of a number for `count` elements, for the best instruction set of this machine.
-Loop loop_at(LoopIndex index, std::int64_t count) noexcept;
+/// The loop of a number for `count` elements.
+Loop loop_at(LoopIndex index, std::int64_t count, VectorSet set) noexcept;
 /// The loop of a step between elements and rows.
-RowLoop row_loop_of(RowOp op) noexcept;
+RowLoop row_loop_of(RowOp op, VectorSet set) noexcept;
 /// Whether a loop works on whole vectors, so that lanes beyond the last element cost nothing.
 bool works_on_vectors(LoopIndex index) noexcept;
 /// The loop that stores what this one adds to its result; the same one when it adds nothing.
@@ -89,7 +89,8 @@ void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, 
 /// Runs a tape over its first `elements` elements only, on the calling thread, and leaves its folds' sums, one after
 /// the other, in `sums`. With the arrays moved on, this computes any piece of the whole that starts at a multiple of
 /// every period.
-void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept;
+void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums,
+               VectorSet set) noexcept;
 /// Completes the folds whose sums over `pieces` pieces lie one after the other in `sums`, in their order.
 void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept;
 

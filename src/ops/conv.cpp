@@ -255,22 +255,37 @@ namespace ops {
 namespace ref = kernels::reference;
 namespace cpu = kernels::cpu;
 
-constexpr Op conv{"conv", conv_rule<ordinary>, Ordinary::of_output, ref::conv, cpu::conv};
-constexpr Op conv_input_grad{"conv_input_grad", input_grad_rule<ordinary>, Ordinary::of_input, ref::conv_input_grad,
-                             cpu::conv_input_grad};
-constexpr Op conv_kernel_grad{"conv_kernel_grad", kernel_grad_rule<ordinary>, Ordinary::of_kernel,
-                              ref::conv_kernel_grad, cpu::conv_kernel_grad};
-constexpr Op conv_in_lanes{"conv_in_lanes", conv_rule<in_lanes>, InLanes::of_output, ref::conv_in_lanes,
-                           cpu::conv_in_lanes};
-constexpr Op conv_input_grad_in_lanes{"conv_input_grad_in_lanes", input_grad_rule<in_lanes>, InLanes::of_input,
-                                      ref::conv_input_grad_in_lanes, cpu::conv_input_grad_in_lanes};
-constexpr Op conv_kernel_grad_in_lanes{"conv_kernel_grad_in_lanes", kernel_grad_rule<in_lanes>, InLanes::of_kernel,
-                                       ref::conv_kernel_grad_in_lanes, cpu::conv_kernel_grad_in_lanes};
-constexpr Op conv_winograd{"conv_winograd", conv_rule<ordinary>, Winograd::of_output, ref::conv, cpu::conv_winograd};
-constexpr Op conv_input_grad_winograd{"conv_input_grad_winograd", input_grad_rule<ordinary>, Winograd::of_input,
-                                      ref::conv_input_grad, cpu::conv_input_grad_winograd};
-constexpr Op conv_kernel_grad_winograd{"conv_kernel_grad_winograd", kernel_grad_rule<ordinary>, Winograd::of_kernel,
-                                       ref::conv_kernel_grad, cpu::conv_kernel_grad_winograd};
+constexpr Op conv_op(std::string_view name, decltype(Op::shape_rule) rule, GradientRule gradient,
+                     kernels::Kernel reference, kernels::Kernel fast, kernels::Choose choice) {
+  return {
+      .name = name, .shape_rule = rule, .gradient = gradient, .reference = reference, .fast = fast, .choice = choice};
+}
+using cpu::ConvResult;
+
+constexpr Op conv = conv_op("conv", conv_rule<ordinary>, Ordinary::of_output, ref::conv, cpu::conv,
+                            cpu::choose_conv<ConvResult::output>);
+constexpr Op conv_input_grad =
+    conv_op("conv_input_grad", input_grad_rule<ordinary>, Ordinary::of_input, ref::conv_input_grad,
+            cpu::conv_input_grad, cpu::choose_conv<ConvResult::input_grad>);
+constexpr Op conv_kernel_grad =
+    conv_op("conv_kernel_grad", kernel_grad_rule<ordinary>, Ordinary::of_kernel, ref::conv_kernel_grad,
+            cpu::conv_kernel_grad, cpu::choose_conv<ConvResult::kernel_grad>);
+constexpr Op conv_in_lanes = conv_op("conv_in_lanes", conv_rule<in_lanes>, InLanes::of_output, ref::conv_in_lanes,
+                                     cpu::conv_in_lanes, cpu::choose_conv_in_lanes<ConvResult::output>);
+constexpr Op conv_input_grad_in_lanes =
+    conv_op("conv_input_grad_in_lanes", input_grad_rule<in_lanes>, InLanes::of_input, ref::conv_input_grad_in_lanes,
+            cpu::conv_input_grad_in_lanes, cpu::choose_conv_in_lanes<ConvResult::input_grad>);
+constexpr Op conv_kernel_grad_in_lanes =
+    conv_op("conv_kernel_grad_in_lanes", kernel_grad_rule<in_lanes>, InLanes::of_kernel, ref::conv_kernel_grad_in_lanes,
+            cpu::conv_kernel_grad_in_lanes, cpu::choose_conv_in_lanes<ConvResult::kernel_grad>);
+constexpr Op conv_winograd = conv_op("conv_winograd", conv_rule<ordinary>, Winograd::of_output, ref::conv,
+                                     cpu::conv_winograd, cpu::choose_conv_winograd<ConvResult::output>);
+constexpr Op conv_input_grad_winograd =
+    conv_op("conv_input_grad_winograd", input_grad_rule<ordinary>, Winograd::of_input, ref::conv_input_grad,
+            cpu::conv_input_grad_winograd, cpu::choose_conv_winograd<ConvResult::input_grad>);
+constexpr Op conv_kernel_grad_winograd =
+    conv_op("conv_kernel_grad_winograd", kernel_grad_rule<ordinary>, Winograd::of_kernel, ref::conv_kernel_grad,
+            cpu::conv_kernel_grad_winograd, cpu::choose_conv_winograd<ConvResult::kernel_grad>);
 
 Family conv_family() {
   static constexpr const Op* all[] = {&conv,          &conv_input_grad,          &conv_kernel_grad,

@@ -20,6 +20,12 @@ using AxisList = InlineVector<int, max_rank>;
 
 bool contains(const AxisList& axes, int axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
 
+AxisList range(std::size_t begin, std::size_t count) {
+  AxisList result;
+  for (std::size_t i = 0; i < count; ++i) result.push_back(static_cast<int>(begin + i));
+  return result;
+}
+
 AxisList free_axes(int rank, const AxisList& batch, const AxisList& contract) {
   AxisList result;
   for (int axis = 0; axis < rank; ++axis) {
@@ -55,27 +61,17 @@ Abstract dot_rule(std::span<const Abstract> inputs, const Attributes& attributes
   return {shape, lhs.dtype};
 }
 
-std::vector<int> range(std::size_t begin, std::size_t count) {
-  std::vector<int> result;
-  for (std::size_t i = 0; i < count; ++i) result.push_back(static_cast<int>(begin + i));
-  return result;
-}
-
 // The gradient of one operand: the cotangent against the other operand over the other's free axes, then its axes put
 // back where the operand has them.
-Array operand_gradient(const Array& g, const Array& own, const Array& other, const AxisList& own_batch,
+Array operand_gradient(const Op& op, const Array& g, const Array& own, const Array& other, const AxisList& own_batch,
                        const AxisList& own_contract, const AxisList& other_batch, const AxisList& other_contract,
                        bool own_is_left) {
   const AxisList own_free = free_axes(own.rank(), own_batch, own_contract);
   const AxisList other_free = free_axes(other.rank(), other_batch, other_contract);
   const std::size_t batches = own_batch.size();
   const std::size_t other_start = own_is_left ? batches + own_free.size() : batches;
-  DotAxes axes;
-  axes.lhs_batch = range(0, batches);
-  axes.rhs_batch.assign(other_batch.begin(), other_batch.end());
-  axes.lhs_contract = range(other_start, other_free.size());
-  axes.rhs_contract.assign(other_free.begin(), other_free.end());
-  const Array product = dot_general(g, other, axes);
+  const Array product = apply_op(
+      op, {g, other}, attr::Dot{range(other_start, other_free.size()), other_free, range(0, batches), other_batch});
   // `product` has batch axes, own free axes, then the contracted axes in the order in which `other` holds them.
   std::vector<int> place(static_cast<std::size_t>(own.rank()));
   int next = 0;
@@ -90,16 +86,17 @@ Array operand_gradient(const Array& g, const Array& own, const Array& other, con
   return transpose(product, place);
 }
 
+template <const Op& op>
 std::vector<Array> dot_gradient(const Application& a, const Array& g) {
   const auto& dot = a.as<attr::Dot>();
   return ops::gradients(
       a,
       [&] {
-        return operand_gradient(g, a.inputs[0], a.inputs[1], dot.lhs_batch, dot.lhs_contract, dot.rhs_batch,
+        return operand_gradient(op, g, a.inputs[0], a.inputs[1], dot.lhs_batch, dot.lhs_contract, dot.rhs_batch,
                                 dot.rhs_contract, /*own_is_left=*/true);
       },
       [&] {
-        return operand_gradient(g, a.inputs[1], a.inputs[0], dot.rhs_batch, dot.rhs_contract, dot.lhs_batch,
+        return operand_gradient(op, g, a.inputs[1], a.inputs[0], dot.rhs_batch, dot.rhs_contract, dot.lhs_batch,
                                 dot.lhs_contract, /*own_is_left=*/false);
       });
 }
@@ -125,11 +122,21 @@ void require_disjoint(const AxisList& contract, const AxisList& batch) {
 
 namespace ops {
 
-constexpr Op dot_general{"dot_general", dot_rule, dot_gradient, kernels::reference::dot_general,
-                         kernels::cpu::dot_general};
+constexpr Op dot_general{.name = "dot_general",
+                         .shape_rule = dot_rule,
+                         .gradient = dot_gradient<dot_general>,
+                         .reference = kernels::reference::dot_general,
+                         .fast = kernels::cpu::dot_general,
+                         .choice = kernels::cpu::choose_dot};
+constexpr Op dot_general_portable{.name = "dot_general_portable",
+                                  .shape_rule = dot_rule,
+                                  .gradient = dot_gradient<dot_general_portable>,
+                                  .reference = kernels::reference::dot_general,
+                                  .fast = kernels::cpu::dot_general_portable,
+                                  .choice = kernels::cpu::choose_dot_portable};
 
 Family linalg_family() {
-  static constexpr const Op* all[] = {&dot_general};
+  static constexpr const Op* all[] = {&dot_general, &dot_general_portable};
   return all;
 }
 
@@ -169,11 +176,11 @@ Array matmul(const Array& a, const Array& b) {
     return broadcast_to(x, shape);
   };
   const int rank = batch.rank() + 2;
-  return dot_general(stretched(a), stretched(b),
-                     {.lhs_contract = {rank - 1},
-                      .rhs_contract = {rank - 2},
-                      .lhs_batch = range(0, batch.size()),
-                      .rhs_batch = range(0, batch.size())});
+  const AxisList leading = range(0, batch.size());
+  const std::vector<int> batches(leading.begin(), leading.end());
+  return dot_general(
+      stretched(a), stretched(b),
+      {.lhs_contract = {rank - 1}, .rhs_contract = {rank - 2}, .lhs_batch = batches, .rhs_batch = batches});
 }
 
 Array dot(const Array& a, const Array& b) {

@@ -114,12 +114,23 @@ namespace ref = kernels::reference;
 namespace cpu = kernels::cpu;
 namespace fold = kernels::fold;
 
-constexpr Op reduce_sum{"reduce_sum", reduce_rule, sum_gradient, ref::reduce<fold::Sum>, cpu::reduce<fold::Sum>};
-constexpr Op reduce_prod{"reduce_prod", reduce_rule, prod_gradient, ref::reduce<fold::Prod>, cpu::reduce<fold::Prod>};
-constexpr Op reduce_max{"reduce_max", extremum_rule<max_name>, extremum_gradient, ref::reduce<fold::Max>,
-                        cpu::reduce<fold::Max>};
-constexpr Op reduce_min{"reduce_min", extremum_rule<min_name>, extremum_gradient, ref::reduce<fold::Min>,
-                        cpu::reduce<fold::Min>};
+constexpr Op reduction(std::string_view name, decltype(Op::shape_rule) rule, GradientRule gradient,
+                       kernels::Kernel reference, kernels::Kernel fast) {
+  return {.name = name,
+          .shape_rule = rule,
+          .gradient = gradient,
+          .reference = reference,
+          .fast = fast,
+          .choice = cpu::choose_reduce};
+}
+constexpr Op reduce_sum =
+    reduction("reduce_sum", reduce_rule, sum_gradient, ref::reduce<fold::Sum>, cpu::reduce<fold::Sum>);
+constexpr Op reduce_prod =
+    reduction("reduce_prod", reduce_rule, prod_gradient, ref::reduce<fold::Prod>, cpu::reduce<fold::Prod>);
+constexpr Op reduce_max =
+    reduction("reduce_max", extremum_rule<max_name>, extremum_gradient, ref::reduce<fold::Max>, cpu::reduce<fold::Max>);
+constexpr Op reduce_min =
+    reduction("reduce_min", extremum_rule<min_name>, extremum_gradient, ref::reduce<fold::Min>, cpu::reduce<fold::Min>);
 constexpr Op argmax{"argmax", index_rule<argmax_name>, not_differentiable, ref::argmax};
 constexpr Op argmin{"argmin", index_rule<argmin_name>, not_differentiable, ref::argmin};
 constexpr Op argsort{"argsort", argsort_rule, not_differentiable, ref::argsort};

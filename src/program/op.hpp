@@ -52,6 +52,8 @@ struct Op {
   bool shares_operand = false;
   /// The step of a fused group that computes it element by element, where there is one.
   std::optional<kernels::MicroOp> micro_op = {};
+  /// Tells what the fast kernel does, where it has a choice.
+  kernels::Choose choice = nullptr;
 };
 
 /// The gradient rule of ops whose result does not vary smoothly with any operand: comparisons, argmax, floor.

@@ -13,6 +13,7 @@
 #include <linseed/core/error.hpp>
 
 #include "compile/compile.hpp"
+#include "compile/portable_bits.hpp"
 #include "core/array_node.hpp"
 #include "program/program.hpp"
 #include "tree/places.hpp"
@@ -216,7 +217,8 @@ std::vector<int> homes_of(const JitCache::Entry& entry) {
 std::shared_ptr<const compile::Compiled> compiled(const JitCache::Entry& entry, const JitOptions& options) {
   const auto& disabled = options.disabled_passes;
   if (std::find(disabled.begin(), disabled.end(), "all") != disabled.end()) return nullptr;
-  return compile::compile(entry.program, disabled, homes_of(entry));
+  return compile::compile(
+      entry.program, {.disabled_passes = disabled, .homes = homes_of(entry), .vectors = options.executor.vectors()});
 }
 
 /// Whether one handle is all that refers to the elements.
@@ -244,6 +246,7 @@ std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type,
   Entry traced = trace(type, function, places, state_->options.carry_check);
   // A program with constants of an enclosing trace is good for one call only.
   if (traced.program.data().captured_tracers) return std::make_shared<const Entry>(std::move(traced));
+  if (state_->options.portable_bits) traced.program = compile::portable_bits(traced.program);
   traced.compiled = compiled(traced, state_->options);
   const auto entry = std::make_shared<const Entry>(std::move(traced));
   const std::lock_guard lock(state_->mutex);

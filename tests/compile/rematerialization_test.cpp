@@ -23,7 +23,7 @@ std::int64_t stored(const Function& f, const Arrays& inputs, const Array& like, 
   const Program program = make_program(f, inputs);
   std::vector<std::string> disabled;
   if (!without.empty()) disabled.push_back(without);
-  const auto compiled = compile::compile(program, disabled);
+  const auto compiled = compile::compile(program, {.disabled_passes = disabled});
   std::int64_t count = 0;
   for (const compile::Step& step : compiled->plan.steps()) {
     count += std::count_if(step.results.begin(), step.results.end(), [&](int value) {

@@ -1,6 +1,10 @@
 #include <linseed/core/executor.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <set>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -25,6 +29,16 @@ TEST_CASE("every task runs exactly once, on any number of threads") {
       CHECK(wrong == 0);
     }
   }
+}
+
+TEST_CASE("an executor uses the vectors that it is given, as far as the machine has them") {
+  CHECK(Executor(1).vectors() == best_vector_set());
+  for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
+    CHECK(Executor(3, set).vectors() == std::min(set, best_vector_set()));
+    CHECK((std::set<std::string_view>{"portable", "avx2", "avx512"}).contains(to_string(set)));
+  }
+  CHECK(to_string(VectorSet::avx512) == "avx512");
+  MESSAGE("this machine has ", std::string(to_string(best_vector_set())));
 }
 
 TEST_CASE("one executor serves concurrent callers and nested calls") {

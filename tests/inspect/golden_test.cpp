@@ -117,12 +117,19 @@ TEST_CASE("capture_intermediates keeps what Flax keeps") {
       const auto call = [&](const Tree& given, const Array& input) {
         return nn::apply(model, given, nn::capture_intermediates(filter), input, false);
       };
-      const Tree expected = support::tree_of(entry.at("intermediates"));
+      const Tree expected = support::tree_of(entry.at("intermediates"));  // in float64
+      const auto wide = [](const Array& a) { return astype(a, float64); };
+      const auto exact = call(tree::map(wide, variables), wide(x)).second["intermediates"];
+      support::check_near(exact, expected, 1e-12, 1e-12);
       const auto [y, updates] = call(variables, x);
       CHECK(updates.keys() == std::vector<std::string>{"intermediates"});
-      support::check_near(updates["intermediates"], expected, 1e-5, 1e-6);
-      support::check_near(jit(call)(variables, x).second["intermediates"], expected, 1e-5, 1e-6);
       CHECK(identical(y, nn::apply(model, variables, x, false)));
+      // The encoder's norms of four features magnify rounding: Flax's own float32 is 2e-5 away from its float64.
+      const double tolerance = entry.at("model") == "encoder" ? 1e-4 : 1e-5;
+      const auto narrow = [](const Array& a) { return astype(a, float32); };
+      const Tree rounded = tree::map(narrow, expected);
+      support::check_near(updates["intermediates"], rounded, tolerance, tolerance / 10);
+      support::check_near(jit(call)(variables, x).second["intermediates"], rounded, tolerance, tolerance / 10);
     });
   }
 }

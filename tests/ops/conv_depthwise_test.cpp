@@ -73,10 +73,10 @@ TEST_CASE("depthwise convolutions agree with the reference in every instruction 
       conv_helpers::Framed got_y(y), got_dx(dx), got_dw(dw);
       const float *x_data = x.data<float>().data(), *w_data = w.data<float>().data(),
                   *dy_data = dy.data<float>().data();
-      CHECK(depthwise::gather(problem, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1), set));
-      CHECK(depthwise::gather(adjoint(problem), dy_data, w_data, flipped_layout(problem), got_dx.data(), Executor(1),
-                              set));
-      CHECK(depthwise::correlate(problem, x_data, dy_data, got_dw.data(), Executor(1), set) == !is_dilated);
+      CHECK(depthwise::gather(problem, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1, set)));
+      CHECK(depthwise::gather(adjoint(problem), dy_data, w_data, flipped_layout(problem), got_dx.data(),
+                              Executor(1, set)));
+      CHECK(depthwise::correlate(problem, x_data, dy_data, got_dw.data(), Executor(1, set)) == !is_dilated);
       std::vector<float> together;
       for (const auto& [got, expected] : {std::pair{&got_y, &y}, {&got_dx, &dx}, {&got_dw, &dw}}) {
         CHECK(got->is_intact());

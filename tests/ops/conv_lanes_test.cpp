@@ -83,12 +83,12 @@ TEST_CASE("few channels agree with the reference in every instruction set that h
       const auto ordinary = lanes::Layout::ordinary;
       conv_helpers::Framed got_y(y), got_dx(dx), got_dw(dw);
       const bool has_y =
-          lanes::gather(problem, ordinary, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1), set);
+          lanes::gather(problem, ordinary, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1, set));
       const bool has_dx = lanes::gather(adjoint(problem), ordinary, dy_data, w_data, flipped_layout(problem),
-                                        got_dx.data(), Executor(1), set);
-      const bool has_dw = lanes::correlate(problem, ordinary, x_data, dy_data, got_dw.data(), Executor(1), set);
-      CHECK(has_y == (set != VectorSet::portable && lanes::suits(problem)));
-      CHECK(has_dx == (set != VectorSet::portable && lanes::suits(adjoint(problem))));
+                                        got_dx.data(), Executor(1, set));
+      const bool has_dw = lanes::correlate(problem, ordinary, x_data, dy_data, got_dw.data(), Executor(1, set));
+      CHECK(has_y == lanes::suits(problem, set));
+      CHECK(has_dx == lanes::suits(adjoint(problem), set));
       CHECK(has_dw == has_y);
       std::vector<float> together;
       const auto check = [&](bool has, const conv_helpers::Framed& got, const Array& expected) {

@@ -95,7 +95,7 @@ void check_packed(const Factors<T>& factors, VectorSet set, double tolerance) {
   for (const int threads : {1, 2, 3, 8}) {
     std::vector<T> result(expected.size(), std::nan(""));
     REQUIRE(dense_gemm(rows, columns, depth, factors.left.data(), factors.left_strides, factors.right.data(),
-                       factors.right_strides, result.data(), Executor(threads), set));
+                       factors.right_strides, result.data(), Executor(threads, set)));
     CHECK(same_bits(result, expected));
   }
 }
@@ -146,7 +146,7 @@ TEST_CASE("rows of a product that are used up come once each, with the same bits
         std::vector<float> memory(static_cast<std::size_t>(threads * most_rows_used * columns));
         const Collect user(result, columns);
         dense_gemm_rows(rows, columns, depth, factors.left.data(), factors.left_strides, factors.right.data(),
-                        factors.right_strides, memory.data(), user, Executor(threads), set);
+                        factors.right_strides, memory.data(), user, Executor(threads, set));
         CHECK(user.rows() == rows);
         CHECK(same_bits(result, expected));
       }

@@ -8,6 +8,8 @@
 
 #include "ops/conv_helpers.hpp"
 
+using linseed::best_vector_set;
+using linseed::VectorSet;
 using namespace linseed::kernels::cpu;
 
 TEST_CASE("row_dots: every instruction set gives the product, the vector ones the same bits") {

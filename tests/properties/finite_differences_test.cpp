@@ -19,6 +19,7 @@
 #include <linseed/transform/jit.hpp>
 
 #include "ops/conv.hpp"
+#include "ops/linalg.hpp"
 #include "program/op.hpp"
 #include "program/program.hpp"
 
@@ -251,6 +252,9 @@ void add_products(std::vector<Case>& cases) {
                      return dot_general(x[0], x[1], {.lhs_contract = {}, .rhs_contract = {}});
                    }});
   cases.push_back({"dot_general", {{3, 3}}, [](const Arrays& x) { return matmul(x[0], x[0]); }});
+  cases.push_back({"dot_general_portable", {{2, 3, 4}, {4, 3, 2}}, [](const Arrays& x) {
+                     return apply_op(ops::dot_general_portable, {x[0], x[1]}, attr::Dot{{2}, {0}, {1}, {1}});
+                   }});
 }
 
 void add_shapes(std::vector<Case>& cases) {

@@ -1,5 +1,5 @@
-// Every fast kernel against the reference kernel, and against itself with other numbers of threads. The kernels of
-// convolution, pooling and random draws have such tests of their own (ops/conv_test, ops/pool_test,
+// Every fast kernel against the reference kernel, and against itself with other numbers of threads and vectors. The
+// kernels of convolution, pooling and random draws have such tests of their own (ops/conv_test, ops/pool_test,
 // random/kernels_test).
 #include <cmath>
 #include <cstring>
@@ -110,6 +110,11 @@ class Checker {
       const Array again = execute(op, operands, attributes, result, executor);
       CHECK_MESSAGE(identical(again, fast), what, " depends on the number of threads: ", executor.threads());
     }
+    const Array by_avx2 = execute(op, operands, attributes, result, Executor(2, VectorSet::avx2));
+    CHECK_MESSAGE(identical(by_avx2, fast), what, " depends on the vectors");
+    const Array portable = execute(op, operands, attributes, result, Executor(2, VectorSet::portable));
+    const std::string wrong_portable = difference(portable, reference, tolerance);
+    CHECK_MESSAGE(wrong_portable.empty(), what, " with portable vectors: ", wrong_portable);
   }
 
   /// True when each op of the family that has a fast kernel has been checked.
@@ -326,6 +331,7 @@ TEST_CASE("fast products agree with the reference") {
       const Arrays operands{random_array(lhs, dtype, 6, Values::tame), random_array(rhs, dtype, 7, Values::tame)};
       if (!is_floating(dtype)) {
         check(ops::dot_general, operands, dot);
+        check(ops::dot_general_portable, operands, dot);
         continue;
       }
       // The classical bound: (n + 1) roundings, relative to the product of magnitudes.
@@ -335,10 +341,12 @@ TEST_CASE("fast products agree with the reference") {
       const Array bound = run_reference(ops::dot_general, magnitudes, dot);
       double depth = 1;
       for (const int axis : dot.lhs_contract) depth *= static_cast<double>(lhs[static_cast<std::size_t>(axis)]);
-      check(ops::dot_general, operands, dot, [&, dtype = dtype](std::size_t i, double) {
-        return dtype == float32 ? (depth + 1) * 0x1p-24 * bound.data<float>()[i]
-                                : 2 * (depth + 1) * 0x1p-53 * bound.data<double>()[i];
-      });
+      for (const Op* op : {&ops::dot_general, &ops::dot_general_portable}) {
+        check(*op, operands, dot, [&, dtype = dtype](std::size_t i, double) {
+          return dtype == float32 ? (depth + 1) * 0x1p-24 * bound.data<float>()[i]
+                                  : 2 * (depth + 1) * 0x1p-53 * bound.data<double>()[i];
+        });
+      }
     }
   }
   check.expect_all(ops::linalg_family());

@@ -283,6 +283,25 @@ TEST_CASE("random programs: interpreted equals eager, byte for byte") {
   CHECK(ops > 4000);  // the programs are not trivial
 }
 
+TEST_CASE("random programs: the same bits on AVX2 and AVX-512") {
+  if (best_vector_set() < VectorSet::avx512) MESSAGE("AVX-512 is missing on this machine: nothing to compare with");
+  const Executor portable(1, VectorSet::portable), avx2(1, VectorSet::avx2), avx512(1, VectorSet::avx512);
+  int others = 0;
+  for (unsigned seed = 0; seed < 600; ++seed) {
+    INFO("seed ", seed);
+    const Gradient gradient = gradient_of(program_of(seed, length_of(seed)));
+    const Arrays inputs = inputs_of(seed, seed % 4 == 0 ? float64 : float32);
+    const auto on = [&](const Executor& executor) {
+      return jit(gradient, {.executor = executor, .portable_bits = true})(inputs);
+    };
+    const Arrays wide = on(avx512);
+    CHECK(identical(on(avx2), wide));
+    others += identical(on(portable), wide) ? 0 : 1;
+  }
+  // Products without fused multiply-adds show, so the sets that are asked for are those that run.
+  if (best_vector_set() > VectorSet::portable) CHECK(others > 0);
+}
+
 // LINSEED_RANDOM_PROGRAMS sets how many; LINSEED_RANDOM_SEED where to begin.
 TEST_CASE("random programs: compiled agrees with eager, whatever passes run, on any number of threads") {
   const auto setting = [](const char* name, unsigned otherwise) {

@@ -28,7 +28,7 @@ TEST_CASE("an index beyond 2^32 enters both words of the counter") {
   CHECK(direct.second == by_index.second);
 }
 
-TEST_CASE("fast kernels give the bits of the reference, for any number of threads") {
+TEST_CASE("fast kernels give the bits of the reference, for any number of threads and every set of vectors") {
   const std::uint32_t key[] = {2718, 2818};
   const kernels::Input input{key, Shape{2}, uint32};
   for (const DType dtype : {uint32, float32, float64}) {
@@ -37,14 +37,16 @@ TEST_CASE("fast kernels give the bits of the reference, for any number of thread
       const Shape shape{count};
       const attr::Random draw{shape, dtype, -0.7, 0.33};
       const auto bytes = static_cast<std::size_t>(count) * size_of(dtype);
-      const auto run = [&](kernels::Kernel kernel, int threads) {
+      const auto run = [&](kernels::Kernel kernel, const Executor& executor) {
         std::vector<double> buffer(bytes / sizeof(double) + 1);
-        kernel(draw, {&input, 1}, {buffer.data(), shape, dtype}, Executor(threads));
+        kernel(draw, {&input, 1}, {buffer.data(), shape, dtype}, executor);
         return buffer;
       };
-      const auto expected = run(op.reference, 1);
-      for (const int threads : {1, 2, 3, 8})
-        CHECK(std::memcmp(run(op.fast, threads).data(), expected.data(), bytes) == 0);
+      const auto expected = run(op.reference, Executor(1));
+      for (const int threads : {1, 2, 3, 8}) {
+        for (const VectorSet set : {VectorSet::portable, VectorSet::avx512})
+          CHECK(std::memcmp(run(op.fast, Executor(threads, set)).data(), expected.data(), bytes) == 0);
+      }
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -28,14 +29,25 @@ class Task {
 
 }  // namespace detail
 
+/// The instruction sets that kernels are compiled for, from the least to the most. `portable` is what every machine
+/// has; the others have fused multiply-adds.
+enum class VectorSet : std::uint8_t { portable, avx2, avx512 };
+
+/// The best that this machine has.
+[[nodiscard]] VectorSet best_vector_set() noexcept;
+/// "portable", "avx2", "avx512".
+[[nodiscard]] std::string_view to_string(VectorSet set) noexcept;
+
 /// Where compiled functions run: a pool of threads that belongs to this object and to its copies. Results do not depend
 /// on the number of threads.
 class Executor {
  public:
-  /// `threads` at least 1, the calling thread included. Throws ValueError otherwise.
-  explicit Executor(int threads = 1);
+  /// `threads` at least 1, the calling thread included. Throws ValueError otherwise. Kernels use no vectors beyond
+  /// `vectors`, and none that the machine lacks.
+  explicit Executor(int threads = 1, VectorSet vectors = best_vector_set());
 
   [[nodiscard]] int threads() const noexcept;
+  [[nodiscard]] VectorSet vectors() const noexcept { return vectors_; }
 
   /// Calls `task(0) ... task(count - 1)`, each exactly once, in any order and on any of the threads, and returns when
   /// all are done. `task` must not throw. Concurrent calls from several threads are allowed; nested calls run serially.
@@ -44,6 +56,7 @@ class Executor {
  private:
   class Pool;
   std::shared_ptr<Pool> pool_;  // empty for a single thread
+  VectorSet vectors_;
 };
 
 }  // namespace linseed

@@ -25,6 +25,9 @@ struct JitOptions {
   /// Passes of the compiler to leave out, by the names that `explain` prints; "all" leaves the program as it was traced
   /// and runs it op by op.
   std::vector<std::string> disabled_passes = {};
+  /// Give the same bits on every machine with AVX2 or AVX-512: no product goes to the BLAS, which adds up in another
+  /// order on each. See docs/performance.md for what that costs.
+  bool portable_bits = false;
 };
 
 namespace compile {

@@ -268,7 +268,7 @@ bool gather(const Problem& problem, const T* x, const T* w, const KernelLayout& 
           Lattice taps = all_taps;
           const bool accumulate = span.narrow(problem, kernel, g, taps) > 0;
           offset_gemm(tile.data, pixels, taps, w + column * kernel.feature, columns, y + g * problem.features + column,
-                      accumulate);
+                      accumulate, executor.vectors());
         }
       });
     }
@@ -315,7 +315,7 @@ bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int6
           Lattice taps = all_taps;
           span.narrow(problem, kernel, g, taps);
           offset_gemm(tile.data, taps, pixels, dy + g * problem.features + column, columns, sums + column,
-                      /*accumulate=*/true);
+                      /*accumulate=*/true, executor.vectors());
         }
       });
     }
@@ -332,14 +332,28 @@ bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int6
   return complete.load(std::memory_order_relaxed);
 }
 
-/// The kernel's gradient, by the kernel that suits the problem; false when there was no memory.
+enum class Routine { zeros, lanes, panels, depthwise, tiles, reference };
+
+constexpr std::string_view name_of(Routine routine) noexcept {
+  switch (routine) {
+    case Routine::zeros: return "zeros";
+    case Routine::lanes: return "lanes";
+    case Routine::panels: return "panels";
+    case Routine::depthwise: return "depthwise";
+    case Routine::tiles: return "offset_gemm";
+    default: return "reference";
+  }
+}
+
+/// The kernel's gradient by a routine, or by the general one where that lacks memory; false when neither has any.
 template <class T>
-bool correlate_suitably(const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
-                        const Executor& executor) noexcept {
+bool correlate_by(Routine routine, const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
+                  const Executor& executor) noexcept {
   if constexpr (std::is_same_v<T, float>) {
-    if (lanes::correlate(problem, lanes::Layout::ordinary, x, dy, dw, executor) ||
-        panels::correlate(problem, x, dy, dw, executor) || depthwise::correlate(problem, x, dy, dw, executor))
+    if (routine == Routine::lanes && lanes::correlate(problem, lanes::Layout::ordinary, x, dy, dw, executor))
       return true;
+    if (routine == Routine::panels && panels::correlate(problem, x, dy, dw, executor)) return true;
+    if (routine == Routine::depthwise && depthwise::correlate(problem, x, dy, dw, executor)) return true;
   }
   return correlate(problem, x, dy, dw, kernel_size, executor);
 }
@@ -347,11 +361,11 @@ bool correlate_suitably(const Problem& problem, const T* x, const T* dy, T* dw, 
 /// The same for a dilated input without strides, as the gradient of a transposed convolution has it: its adjoint
 /// strides over the cotangent instead, and gives the kernel's gradient with taps in reverse, features as channels.
 template <class T>
-bool correlate_adjoint(const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
-                       const Executor& executor) noexcept {
+bool correlate_adjoint(Routine routine, const Problem& problem, const T* x, const T* dy, T* dw,
+                       std::int64_t kernel_size, const Executor& executor) noexcept {
   T* const turned =
       static_cast<T*>(scratch<Scratch::conv_turned_kernel>(kernel_size * static_cast<std::int64_t>(sizeof(T))));
-  if (turned == nullptr || !correlate_suitably(adjoint(problem), dy, x, turned, kernel_size, executor)) return false;
+  if (turned == nullptr || !correlate_by(routine, adjoint(problem), dy, x, turned, kernel_size, executor)) return false;
   const std::int64_t channels = problem.channels, features = problem.features, groups = problem.groups;
   const std::int64_t taps = kernel_size / (channels * features * groups);
   for (std::int64_t tap = 0; tap < taps; ++tap) {
@@ -379,70 +393,131 @@ void set_zero(const Output& output) noexcept {
   std::fill_n(output.as<T>(), output.shape.elements(), T{});
 }
 
+// ---- which routine it is ----
+
+/// A convolution as one of the three ops computes it.
+struct Work {
+  Problem forward;
+  Problem problem;  // the adjoint for the input's gradient
+  Routine routine;
+};
+
+template <ConvResult result>
+Problem problem_of(const Problem& forward) noexcept {
+  return result == ConvResult::input_grad ? adjoint(forward) : forward;
+}
+
+/// The shape of the convolution's output: that of the result, or of its cotangent.
+template <ConvResult result>
+const Shape& output_shape(std::span<const Input> inputs, const Output& output) noexcept {
+  if constexpr (result == ConvResult::output) return output.shape;
+  return inputs[result == ConvResult::kernel_grad ? 1 : 0].shape;
+}
+
+template <ConvResult result>
+Work work_of(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+             VectorSet set) noexcept {
+  const Shape& y = output_shape<result>(inputs, output);
+  const Problem forward = forward_problem(std::get<attr::Conv>(attributes), y);
+  const Problem problem = problem_of<result>(forward);
+  const auto routine = [&] {
+    constexpr bool sums_pixels = result == ConvResult::kernel_grad;
+    if (problem.is_empty() || output.shape.elements() == 0 || y.elements() == 0) return Routine::zeros;
+    const Problem& run = sums_pixels && is_dilated_only(problem) ? adjoint(problem) : problem;
+    if (output.dtype == DType::float32) {
+      if (lanes::suits(run, set)) return Routine::lanes;
+      if (sums_pixels ? panels::suits_correlate(run) : panels::suits(run)) return Routine::panels;
+      if (sums_pixels ? depthwise::suits_correlate(run) : depthwise::suits(run)) return Routine::depthwise;
+    }
+    const std::int64_t size = output.dtype == DType::float32 ? sizeof(float) : sizeof(double);
+    return grid_of(run, size).tile > 0 ? Routine::tiles : Routine::reference;
+  };
+  return {forward, problem, routine()};
+}
+
+/// Multiplications and additions of the plain sums, those with padding included.
+std::int64_t flops_of(const attr::Conv& conv, std::int64_t outputs) noexcept {
+  // The kernel is [window..., channels per group, features]: of a feature, all but the last axis is summed over.
+  const std::int64_t features = conv.kernel_shape.back();
+  return features == 0 ? 0 : 2 * (conv.kernel_shape.elements() / features) * outputs;
+}
+
 }  // namespace
+
+template <ConvResult result>
+Choice choose_conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                   VectorSet set) noexcept {
+  return {name_of(work_of<result>(attributes, inputs, output, set).routine),
+          flops_of(std::get<attr::Conv>(attributes), output_shape<result>(inputs, output).elements())};
+}
+template Choice choose_conv<ConvResult::output>(const Attributes&, std::span<const Input>, const Output&,
+                                                VectorSet) noexcept;
+template Choice choose_conv<ConvResult::input_grad>(const Attributes&, std::span<const Input>, const Output&,
+                                                    VectorSet) noexcept;
+template Choice choose_conv<ConvResult::kernel_grad>(const Attributes&, std::span<const Input>, const Output&,
+                                                     VectorSet) noexcept;
+
+// A routine that lacks memory hands over to the next one.
 
 void conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
           const Executor& executor) noexcept {
   if (output.shape.elements() == 0) return;
+  const auto [forward, problem, routine] = work_of<ConvResult::output>(attributes, inputs, output, executor.vectors());
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const Problem problem = forward_problem(std::get<attr::Conv>(attributes), output.shape);
-    if (problem.is_empty()) return set_zero<T>(output);
+    const T *x = inputs[0].as<T>(), *w = inputs[1].as<T>();
+    const KernelLayout kernel = kernel_layout(problem);
+    if (routine == Routine::zeros) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (lanes::gather(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem),
-                        output.as<T>(), executor))
+      if (routine == Routine::lanes &&
+          lanes::gather(problem, lanes::Layout::ordinary, x, w, kernel, output.as<T>(), executor))
         return;
-      if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
-                         executor))
-        return;
-      if (depthwise::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(),
-                            executor))
-        return;
+      if (routine == Routine::panels && panels::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
+      if (routine == Routine::depthwise && depthwise::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
     }
-    if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), kernel_layout(problem), output.as<T>(), executor)) {
-      reference::conv(attributes, inputs, output, executor);
-    }
+    if (!gather(problem, x, w, kernel, output.as<T>(), executor)) reference::conv(attributes, inputs, output, executor);
   });
 }
 
 void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                      const Executor& executor) noexcept {
   if (output.shape.elements() == 0) return;
+  const auto [forward, problem, routine] =
+      work_of<ConvResult::input_grad>(attributes, inputs, output, executor.vectors());
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const Problem forward = forward_problem(std::get<attr::Conv>(attributes), inputs[0].shape);
-    const Problem problem = adjoint(forward);
-    if (problem.is_empty()) return set_zero<T>(output);
+    const T *dy = inputs[0].as<T>(), *w = inputs[1].as<T>();
+    const KernelLayout kernel = flipped_layout(forward);
+    if (routine == Routine::zeros) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (lanes::gather(problem, lanes::Layout::ordinary, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward),
-                        output.as<T>(), executor))
+      if (routine == Routine::lanes &&
+          lanes::gather(problem, lanes::Layout::ordinary, dy, w, kernel, output.as<T>(), executor))
         return;
-      if (panels::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
-                         executor))
-        return;
-      if (depthwise::gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(),
-                            executor))
-        return;
+      if (routine == Routine::panels && panels::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
+      if (routine == Routine::depthwise && depthwise::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
     }
-    if (!gather(problem, inputs[0].as<T>(), inputs[1].as<T>(), flipped_layout(forward), output.as<T>(), executor)) {
+    if (!gather(problem, dy, w, kernel, output.as<T>(), executor))
       reference::conv_input_grad(attributes, inputs, output, executor);
-    }
   });
 }
 
 void conv_kernel_grad(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                       const Executor& executor) noexcept {
   if (output.shape.elements() == 0) return;
+  const auto [forward, problem, routine] =
+      work_of<ConvResult::kernel_grad>(attributes, inputs, output, executor.vectors());
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
-    const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[1].shape);
-    if (problem.is_empty() || inputs[1].shape.elements() == 0) return set_zero<T>(output);
-    const auto run = is_dilated_only(problem) ? correlate_adjoint<T> : correlate_suitably<T>;
-    if (!run(problem, inputs[0].as<T>(), inputs[1].as<T>(), output.as<T>(), output.shape.elements(), executor))
+    const T *x = inputs[0].as<T>(), *dy = inputs[1].as<T>();
+    if (routine == Routine::zeros) return set_zero<T>(output);
+    const auto run = is_dilated_only(problem) ? correlate_adjoint<T> : correlate_by<T>;
+    if (!run(routine, problem, x, dy, output.as<T>(), output.shape.elements(), executor))
       reference::conv_kernel_grad(attributes, inputs, output, executor);
   });
 }
 
-bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept {
+// ---- in lanes ----
+
+bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad, VectorSet set) noexcept {
   const Problem problem = forward_problem(conv, y);
-  return !problem.is_empty() && lanes::suits(input_grad ? adjoint(problem) : problem);
+  return !problem.is_empty() && lanes::suits(input_grad ? adjoint(problem) : problem, set);
 }
 
 namespace {
@@ -454,12 +529,31 @@ Problem problem_in_lanes(const Attributes& attributes, const Shape& y) noexcept 
   return problem;
 }
 
+bool runs_in_lanes(const Problem& problem, DType dtype, VectorSet set) noexcept {
+  return dtype == DType::float32 && !problem.is_empty() && lanes::suits(problem, set);
+}
+
 }  // namespace
+
+template <ConvResult result>
+Choice choose_conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                            VectorSet set) noexcept {
+  const Shape& y = output_shape<result>(inputs, output);
+  const Problem problem = problem_of<result>(problem_in_lanes(attributes, y));
+  return {name_of(runs_in_lanes(problem, output.dtype, set) ? Routine::lanes : Routine::reference),
+          flops_of(std::get<attr::Conv>(attributes), y.elements())};
+}
+template Choice choose_conv_in_lanes<ConvResult::output>(const Attributes&, std::span<const Input>, const Output&,
+                                                         VectorSet) noexcept;
+template Choice choose_conv_in_lanes<ConvResult::input_grad>(const Attributes&, std::span<const Input>, const Output&,
+                                                             VectorSet) noexcept;
+template Choice choose_conv_in_lanes<ConvResult::kernel_grad>(const Attributes&, std::span<const Input>, const Output&,
+                                                              VectorSet) noexcept;
 
 void conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                    const Executor& executor) noexcept {
   const Problem problem = problem_in_lanes(attributes, output.shape);
-  if (output.dtype != DType::float32 || problem.is_empty() ||
+  if (!runs_in_lanes(problem, output.dtype, executor.vectors()) ||
       !lanes::gather(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
                      kernel_layout(problem), output.as<float>(), executor))
     reference::conv_in_lanes(attributes, inputs, output, executor);
@@ -467,17 +561,17 @@ void conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, 
 
 void conv_input_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                               const Executor& executor) noexcept {
-  const Problem problem = problem_in_lanes(attributes, inputs[0].shape);
-  if (output.dtype != DType::float32 || adjoint(problem).is_empty() ||
-      !lanes::gather(adjoint(problem), lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
-                     flipped_layout(problem), output.as<float>(), executor))
+  const Problem forward = problem_in_lanes(attributes, inputs[0].shape), problem = adjoint(forward);
+  if (!runs_in_lanes(problem, output.dtype, executor.vectors()) ||
+      !lanes::gather(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
+                     flipped_layout(forward), output.as<float>(), executor))
     reference::conv_input_grad_in_lanes(attributes, inputs, output, executor);
 }
 
 void conv_kernel_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                                const Executor& executor) noexcept {
   const Problem problem = problem_in_lanes(attributes, inputs[1].shape);
-  if (output.dtype != DType::float32 || problem.is_empty() ||
+  if (!runs_in_lanes(problem, output.dtype, executor.vectors()) ||
       !lanes::correlate(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(), output.as<float>(),
                         executor))
     reference::conv_kernel_grad_in_lanes(attributes, inputs, output, executor);

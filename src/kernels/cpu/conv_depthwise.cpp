@@ -88,17 +88,6 @@ const Routines& routines_of(VectorSet set) noexcept {
   return portable::routines;
 }
 
-bool fits(const Problem& p) noexcept {
-  constexpr std::int64_t fewest_groups = 4;
-  double taps = 1;
-  for (const Axis& axis : p.axis) {
-    taps *= static_cast<double>(axis.taps);
-    if (std::min(axis.phases(), axis.out) > most_phases) return false;
-  }
-  return !p.is_empty() && p.channels == 1 && p.features == 1 && p.groups >= fewest_groups &&
-         taps <= static_cast<double>(most_taps);
-}
-
 std::int64_t multiply_adds_of_row(const Problem& p) noexcept {
   return p.axis[2].out * p.axis[0].taps * p.axis[1].taps * p.axis[2].taps * p.groups;
 }
@@ -240,11 +229,27 @@ class Gathering {
 
 }  // namespace
 
+bool suits(const Problem& p) noexcept {
+  constexpr std::int64_t fewest_groups = 4;
+  double taps = 1;
+  for (const Axis& axis : p.axis) {
+    taps *= static_cast<double>(axis.taps);
+    if (std::min(axis.phases(), axis.out) > most_phases) return false;
+  }
+  return !p.is_empty() && p.channels == 1 && p.features == 1 && p.groups >= fewest_groups &&
+         taps <= static_cast<double>(most_taps);
+}
+
+bool suits_correlate(const Problem& p) noexcept {
+  return suits(p) && std::all_of(std::begin(p.axis), std::end(p.axis),
+                                 [](const Axis& axis) { return axis.input_dilation == 1; });
+}
+
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set) noexcept {
+            const Executor& executor) noexcept {
   constexpr std::int64_t task_multiply_adds = 1 << 15;
-  if (!fits(problem)) return false;
-  const Gathering gathering(problem, kernel, routines_of(set));
+  if (!suits(problem)) return false;
+  const Gathering gathering(problem, kernel, routines_of(executor.vectors()));
   const std::int64_t rows = rows_of(problem);
   const std::int64_t together = ceil_divide(task_multiply_adds, multiply_adds_of_row(problem));
   executor.parallel_for(ceil_divide(rows, together), [&](std::int64_t task) {
@@ -300,16 +305,12 @@ void correlate_rows(const Problem& p, const std::array<Phase, axes>& phase, std:
 
 }  // namespace
 
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
-               VectorSet set) noexcept {
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept {
   constexpr std::int64_t most_partials = 16, affordable = 1 << 18, task_multiply_adds = 1 << 16;
-  if (!fits(problem)) return false;
+  if (!suits_correlate(problem)) return false;
   std::array<Phase, axes> phase;
-  for (std::size_t i = 0; i < axes; ++i) {
-    if (problem.axis[i].input_dilation != 1) return false;
-    phase[i] = phase_of(problem.axis[i], 0, 0, problem.axis[i].out);
-  }
-  const Routines& routines = routines_of(set);
+  for (std::size_t i = 0; i < axes; ++i) phase[i] = phase_of(problem.axis[i], 0, 0, problem.axis[i].out);
+  const Routines& routines = routines_of(executor.vectors());
   const std::int64_t size = problem.axis[0].taps * problem.axis[1].taps * problem.axis[2].taps * problem.groups;
   const std::int64_t rows = rows_of(problem), sample_rows = rows / problem.samples;
   const std::int64_t wanted = std::min(multiply_adds_of_row(problem) * rows / task_multiply_adds, affordable / size);

@@ -11,14 +11,17 @@
 
 namespace linseed::kernels::cpu::depthwise {
 
+/// Whether the problem is of this kind, for `gather` and for `correlate`.
+bool suits(const Problem& problem) noexcept;
+bool suits_correlate(const Problem& problem) noexcept;
+
 /// y(pixel, channel) = sum of x(pixel under tap, channel) * w(tap, channel). False, and nothing is done, when the
 /// problem is not of this kind.
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+            const Executor& executor) noexcept;
 
 /// The kernel's gradient: dw(tap, channel) = sum of x(pixel under tap, channel) * dy(pixel, channel). False as above,
-/// for a dilated input, and when memory is short.
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
-               VectorSet set = best_vector_set()) noexcept;
+/// and when memory is short.
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept;
 
 }  // namespace linseed::kernels::cpu::depthwise

@@ -217,10 +217,10 @@ struct Sizes {
 
 }  // namespace
 
-bool suits(const Problem& problem) noexcept {
+bool suits(const Problem& problem, VectorSet set) noexcept {
   constexpr std::int64_t fewest_rows = 8;                              // of images, which may stand for samples
   constexpr double largest_block = 1 << 21, largest_extent = 1 << 20;  // elements
-  if (best_vector_set() == VectorSet::portable || problem.groups != 1) return false;
+  if (set == VectorSet::portable || problem.groups != 1) return false;
   const Axis& first = problem.axis[0];
   if (first.out != 1 || first.in != 1 || first.taps != 1 || first.low != 0) return false;
   for (const Axis& axis : problem.axis) {
@@ -284,13 +284,13 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 }  // namespace
 
 bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set) noexcept {
-  if (set == VectorSet::portable || !suits(whole)) return false;
+            const Executor& executor) noexcept {
+  if (!suits(whole, executor.vectors())) return false;
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
-  const bool wide = set == VectorSet::avx512;
+  const bool wide = executor.vectors() == VectorSet::avx512;
   const std::int64_t y_row = width.out * problem.features, y_sample = height.out * y_row;
   const std::int64_t x_row = width.in * problem.channels;
   float* const zeros = scratch_floats<Scratch::lanes_weights>(x_row + sizes.kernel);
@@ -341,14 +341,14 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
 }
 
 bool correlate(const Problem& whole, Layout layout, const float* x, const float* dy, float* dw,
-               const Executor& executor, VectorSet set) noexcept {
-  if (set == VectorSet::portable || !suits(whole)) return false;
+               const Executor& executor) noexcept {
+  if (!suits(whole, executor.vectors())) return false;
   constexpr std::int64_t most_partials = 32, affordable = 1 << 18;  // elements
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
   const auto& [depth, height, width] = problem.axis;
-  const bool wide = set == VectorSet::avx512;
+  const bool wide = executor.vectors() == VectorSet::avx512;
   const std::int64_t blocks = ceil_divide(problem.samples, samples);
   const std::int64_t partials = std::clamp<std::int64_t>(affordable / sizes.kernel, 1, std::min(blocks, most_partials));
   const std::int64_t dy_row = width.out * problem.features, dy_sample = height.out * dy_row;
@@ -408,12 +408,11 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
 
 #else
 
-bool suits(const Problem&) noexcept { return false; }
-bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&,
-            VectorSet) noexcept {
+bool suits(const Problem&, VectorSet) noexcept { return false; }
+bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
   return false;
 }
-bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&, VectorSet) noexcept {
+bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&) noexcept {
   return false;
 }
 

@@ -15,17 +15,17 @@ namespace linseed::kernels::cpu::lanes {
 /// How the samples of x and y lie in memory: one after the other, or in lanes.
 enum class Layout { ordinary, lanes };
 
-/// Whether the batch is the better choice for the lanes of vectors.
-bool suits(const Problem& problem) noexcept;
+/// Whether the batch is the better choice for the lanes of vectors. Never without AVX2.
+bool suits(const Problem& problem, VectorSet set) noexcept;
 
 /// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False, and nothing is done, when
-/// the problem is not of this kind, the set is portable, the machine lacks AVX2, or memory is short.
+/// this does not suit the problem, or memory is short.
 bool gather(const Problem& problem, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+            const Executor& executor) noexcept;
 
 /// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
 /// above.
 bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
-               const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+               const Executor& executor) noexcept;
 
 }  // namespace linseed::kernels::cpu::lanes

@@ -77,14 +77,6 @@ class Convolution {
     }
   }
 
-  /// Whether the problem is of the right kind.
-  static bool fits(const Problem& p) noexcept {
-    if (p.is_empty() || std::min(p.channels, p.features) < fewest_channels) return false;
-    double phases = 1;
-    for (const Axis& axis : p.axis) phases *= static_cast<double>(std::min(axis.phases(), axis.out));
-    return phases <= static_cast<double>(most_parts);
-  }
-
   /// Rows [first, first + count) of a part.
   void locate(const Part& part, std::int64_t first, std::int64_t count, Row* rows) const noexcept {
     Extents out;
@@ -196,12 +188,26 @@ void multiply(const PanelRoutines& run, const float* rows, std::int64_t count, s
   }
 }
 
+/// The number of parts; as double: hostile dilations exceed 64 bits.
+double parts_of(const Problem& problem) noexcept {
+  double parts = 1;
+  for (const Axis& axis : problem.axis) parts *= static_cast<double>(std::min(axis.phases(), axis.out));
+  return parts;
+}
+
 }  // namespace
 
+bool suits(const Problem& problem) noexcept {
+  return !problem.is_empty() && std::min(problem.channels, problem.features) >= fewest_channels &&
+         parts_of(problem) <= static_cast<double>(most_parts);
+}
+
+bool suits_correlate(const Problem& problem) noexcept { return suits(problem) && parts_of(problem) == 1; }
+
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set) noexcept {
-  if (!Convolution::fits(problem)) return false;
-  const Convolution conv(problem, panel_routines(set));
+            const Executor& executor) noexcept {
+  if (!suits(problem)) return false;
+  const Convolution conv(problem, panel_routines(executor.vectors()));
   const PanelRoutines& run = conv.run;
 
   const std::int64_t panel_weights = conv.all_chunks * chunk * run.panel;
@@ -258,12 +264,10 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
   return complete.load(std::memory_order_relaxed);
 }
 
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
-               VectorSet set) noexcept {
-  if (!Convolution::fits(problem)) return false;
-  const Convolution conv(problem, panel_routines(set));
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept {
+  if (!suits_correlate(problem)) return false;
+  const Convolution conv(problem, panel_routines(executor.vectors()));
   const PanelRoutines& run = conv.run;
-  if (conv.part_count != 1) return false;
   const Part& part = conv.parts[0];
 
   // A task has some channels and features, and all taps, so that the pixels under them are read once; where that makes

@@ -13,14 +13,18 @@
 
 namespace linseed::kernels::cpu::panels {
 
-/// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False when channels or features
-/// are few, which other kernels do better, or memory is short: then y is not complete.
+/// Whether there are channels and features enough; with fewer, other kernels do better.
+bool suits(const Problem& problem) noexcept;
+/// The same for the kernel's gradient, where the input must not be dilated either.
+bool suits_correlate(const Problem& problem) noexcept;
+
+/// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False when this does not suit the
+/// problem, or memory is short: then y is not complete.
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+            const Executor& executor) noexcept;
 
 /// The kernel's gradient: dw(tap, channel, feature) = sum of x(pixel under tap, channel) * dy(pixel, feature). False as
-/// above, and for a dilated input.
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
-               VectorSet set = best_vector_set()) noexcept;
+/// above.
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept;
 
 }  // namespace linseed::kernels::cpu::panels

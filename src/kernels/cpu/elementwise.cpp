@@ -40,7 +40,7 @@ void unary(const Attributes&, std::span<const Input> inputs, const Output& outpu
     executor.parallel_for((count + block - 1) / block, [&](std::int64_t i) {
       const std::int64_t end = std::min(count, (i + 1) * block);
       if constexpr (is_polynomial<Function>) {
-        with_widest_vectors([=]() LINSEED_LOOP {
+        with_widest_vectors(executor.vectors(), [=]() LINSEED_LOOP {
           for (std::int64_t k = i * block; k < end; ++k) y[k] = Function{}(x[k]);
         });
       } else {

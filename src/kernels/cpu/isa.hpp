@@ -1,5 +1,7 @@
 #pragma once
 
+#include <linseed/core/executor.hpp>
+
 namespace linseed::kernels::cpu {
 
 #if defined(__x86_64__) && defined(__GNUC__) && !(defined(__AVX2__) && defined(__FMA__))
@@ -9,13 +11,13 @@ template <class Loop>
   loop();
 }
 
-/// Calls `loop`, compiled a second time for AVX2 and FMA and in that form where the machine has both. The library
+/// Calls `loop`, compiled a second time for AVX2 and FMA, in that form unless `set` is the portable one. The library
 /// itself stays portable. `loop` is a lambda marked LINSEED_LOOP, so that its body, and what it inlines, takes on the
 /// instruction set. Results are the same bits: a fused multiply-add is spelled std::fma, and -ffp-contract=off keeps
 /// the compiler from making others.
 template <class Loop>
-void with_widest_vectors(Loop loop) noexcept {
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+void with_widest_vectors(VectorSet set, Loop loop) noexcept {
+  if (set != VectorSet::portable) {
     run_avx2(loop);
   } else {
     loop();
@@ -25,7 +27,7 @@ void with_widest_vectors(Loop loop) noexcept {
 #else
 
 template <class Loop>
-void with_widest_vectors(Loop loop) noexcept {
+void with_widest_vectors(VectorSet, Loop loop) noexcept {
   loop();
 }
 

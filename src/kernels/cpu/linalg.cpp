@@ -206,31 +206,78 @@ void by_row_dots(const Products& p, const float* left, const float* right, float
               .columns = std::min(width, columns - column),
               .depth = p.depth,
               .result = result + at.result + column,
-              .result_row = p.result_stride()});
+              .result_row = p.result_stride()},
+             executor.vectors());
   });
 }
 
-}  // namespace
+// ---- which routine it is ----
 
+/// What a contraction computes, if that is one product of matrices.
 std::optional<MatrixProduct> matrix_product(const Attributes& attributes, const Shape& left, const Shape& right) {
   const auto p = products_of(attributes, left, right, /*may_swap=*/false);
   if (!p || p->batches != 1 || !p->is_plain()) return std::nullopt;
   return MatrixProduct{p->rows, p->column.extent, p->depth, p->left(), p->right()};
 }
 
-void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
-                 const Executor& executor) noexcept {
+enum class Routine { reference, small, offset, dense, row_dots, blas };
+enum class Blas { allowed, excluded };
+
+constexpr std::string_view name_of(Routine routine) noexcept {
+  switch (routine) {
+    case Routine::small: return "small_gemm";
+    case Routine::offset: return "offset_gemm";
+    case Routine::dense: return "dense_gemm";
+    case Routine::row_dots: return "row_dots";
+    case Routine::blas: return "blas";
+    default: return "reference";
+  }
+}
+
+/// Whether a product of so many rows, columns and points of depth is worth the packing of its factors.
+bool suits_packing(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept {
+  return rows * columns * depth >= packing_pays && std::min(rows, columns) >= packing_uses;
+}
+
+/// What computes a contraction when it comes alone.
+Routine routine_for(const std::optional<Products>& p, DType dtype, Blas blas) noexcept {
+  if (!is_floating(dtype) || !p) return Routine::reference;
+  if (!p->is_plain()) return Routine::offset;
+  const MatrixStrides left = p->left(), right = p->right();
+  const std::int64_t columns = p->column.extent;
+  const auto is_dense = [](MatrixStrides factor) { return std::min(factor.row, factor.depth) == 1; };
+  if (blas == Blas::allowed && p->rows * columns * p->depth > large_product && is_dense(left) && is_dense(right))
+    return Routine::blas;
+  if (p->batches == 1 && p->result_stride() == columns && suits_packing(p->rows, columns, p->depth))
+    return Routine::dense;
+  if (dtype == DType::float32 && left.depth == 1 && right.depth == 1 && suits_row_dots(p->rows, columns, p->depth))
+    return Routine::row_dots;
+  return Routine::offset;
+}
+
+Choice choose(const Attributes& attributes, std::span<const Input> inputs, const Output& output, Blas blas) noexcept {
+  std::int64_t terms = 1;
+  for (const int axis : std::get<attr::Dot>(attributes).lhs_contract)
+    terms *= inputs[0].shape[static_cast<std::size_t>(axis)];
   const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/true);
-  if (!is_floating(output.dtype) || !products) return reference::dot_general(attributes, inputs, output, executor);
+  const bool is_small = small_product(attributes, inputs[0].shape, inputs[1].shape, output.dtype).has_value();
+  const Routine routine = is_small ? Routine::small : routine_for(products, output.dtype, blas);
+  return {name_of(routine), 2 * terms * output.shape.elements()};
+}
+
+void multiply(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+              const Executor& executor, Blas blas) noexcept {
+  const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/true);
+  const Routine routine = routine_for(products, output.dtype, blas);
+  if (routine == Routine::reference) return reference::dot_general(attributes, inputs, output, executor);
   const Products& p = *products;
   const MatrixStrides left = p.left(), right = p.right();
-  const std::int64_t columns = p.column.extent, size = p.rows * columns * p.depth;
+  const std::int64_t columns = p.column.extent;
   linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
     const T* const a = inputs[p.swapped ? 1 : 0].as<T>();
     const T* const b = inputs[p.swapped ? 0 : 1].as<T>();
     T* const result = output.as<T>();
-    const auto is_dense = [](MatrixStrides factor) { return std::min(factor.row, factor.depth) == 1; };
-    if (size > large_product && p.is_plain() && is_dense(left) && is_dense(right)) {
+    if (routine == Routine::blas) {
       const auto leading = [](MatrixStrides factor) { return static_cast<int>(std::max(factor.row, factor.depth)); };
       const std::lock_guard turn(blas_turn());
       for (std::int64_t batch = 0; batch < p.batches; ++batch) {
@@ -242,40 +289,65 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
       }
       return;
     }
-    if (p.batches == 1 && p.is_plain() && p.result_stride() == columns && size >= packing_pays &&
-        std::min(p.rows, columns) >= packing_uses) {
-      if (dense_gemm(p.rows, columns, p.depth, a, left, b, right, result, executor)) return;
-    }
+    if (routine == Routine::dense && dense_gemm(p.rows, columns, p.depth, a, left, b, right, result, executor)) return;
     if constexpr (std::is_same_v<T, float>) {
-      if (p.is_plain() && left.depth == 1 && right.depth == 1 && suits_row_dots(p.rows, columns, p.depth))
-        return by_row_dots(p, a, b, result, executor);
+      if (routine == Routine::row_dots) return by_row_dots(p, a, b, result, executor);
     }
+    // Small ones too, when they come without a table of their places; and dense ones when memory is short.
     const Lattice depth = p.depth_lattice();
     const Grid grid(p.batches, p.row_axes.size() <= 1 ? p.rows : 1, columns);
     executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
       const Dimension at = p.begin(task / grid.tasks());
       const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
       offset_gemm(a + at.left, p.row_lattice(row, row_count), depth, b + at.right + column * right.row,
-                  {column_count, right.row}, result + at.result + column, /*accumulate=*/false);
+                  {column_count, right.row}, result + at.result + column, /*accumulate=*/false, executor.vectors());
     });
   });
+}
+
+}  // namespace
+
+void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                 const Executor& executor) noexcept {
+  multiply(attributes, inputs, output, executor, Blas::allowed);
+}
+void dot_general_portable(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                          const Executor& executor) noexcept {
+  multiply(attributes, inputs, output, executor, Blas::excluded);
+}
+
+Choice choose_dot(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                  VectorSet) noexcept {
+  return choose(attributes, inputs, output, Blas::allowed);
+}
+Choice choose_dot_portable(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                           VectorSet) noexcept {
+  return choose(attributes, inputs, output, Blas::excluded);
+}
+
+bool uses_blas(const Attributes& attributes, const Shape& left, const Shape& right, DType dtype) noexcept {
+  return routine_for(products_of(attributes, left, right, /*may_swap=*/true), dtype, Blas::allowed) == Routine::blas;
+}
+
+std::optional<MatrixProduct> small_product(const Attributes& attributes, const Shape& left, const Shape& right,
+                                           DType dtype) {
+  const auto p = matrix_product(attributes, left, right);
+  return p && dtype == DType::float32 && SmallGemm::fits(*p) ? p : std::nullopt;
 }
 
 std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const Shape& left,
                                             const Shape& right) noexcept {
   constexpr std::int64_t most_columns = 4096;  // rows of so many that are used at once stay in the second cache
   const auto p = matrix_product(attributes, left, right);
-  if (!p || p->columns > most_columns) return std::nullopt;
-  const std::int64_t size = p->rows * p->columns * p->depth;
-  const bool packs = size >= packing_pays && size <= large_product && std::min(p->rows, p->columns) >= packing_uses;
-  return packs ? std::optional(p->columns) : std::nullopt;
+  if (!p || p->columns > most_columns || p->rows * p->columns * p->depth > large_product) return std::nullopt;
+  return suits_packing(p->rows, p->columns, p->depth) ? std::optional(p->columns) : std::nullopt;
 }
 
 void dot_general_rows(const Attributes& attributes, std::span<const Input> inputs, float* memory, const RowUser& user,
                       const Executor& executor) noexcept {
   const MatrixProduct p = *matrix_product(attributes, inputs[0].shape, inputs[1].shape);
-  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory,
-                  user, executor);
+  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory, user,
+                  executor);
 }
 
 }  // namespace linseed::kernels::cpu

@@ -287,7 +287,7 @@ struct PanelKernels {
 };
 
 template <class T>
-PanelKernels<T> panels_of(VectorSet set) noexcept {
+constexpr PanelKernels<T> panels_of(VectorSet set) noexcept {
 #if LINSEED_X86_TILES
   if (set == VectorSet::avx512) {
     constexpr std::int64_t lanes = 64 / sizeof(T);
@@ -310,14 +310,6 @@ PanelKernels<T> panels_of(VectorSet set) noexcept {
 }
 
 }  // namespace
-
-VectorSet best_vector_set() noexcept {
-#if LINSEED_X86_TILES
-  if (__builtin_cpu_supports("avx512f")) return VectorSet::avx512;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return VectorSet::avx2;
-#endif
-  return VectorSet::portable;
-}
 
 namespace {
 
@@ -422,7 +414,8 @@ bool SmallGemm::fits(const MatrixProduct& product) noexcept {
          product.rows * product.columns * product.depth <= most;
 }
 
-SmallGemm::SmallGemm(const MatrixProduct& product) : columns_{product.columns, product.right.row} {
+SmallGemm::SmallGemm(const MatrixProduct& product, VectorSet set)
+    : columns_{product.columns, product.right.row}, set_(set) {
   for (std::int64_t row = 0; row < product.rows; ++row) {
     left_rows_.push_back(row * product.left.row);
     result_rows_.push_back(row * product.columns);
@@ -434,11 +427,12 @@ SmallGemm::SmallGemm(const MatrixProduct& product) : columns_{product.columns, p
 }
 
 void SmallGemm::operator()(const float* left, const float* right, float* result) const noexcept {
-  static const PanelKernels<float> kernels = panels_of<float>(best_vector_set());
+  static constexpr PanelKernels<float> kernels[] = {
+      panels_of<float>(VectorSet::portable), panels_of<float>(VectorSet::avx2), panels_of<float>(VectorSet::avx512)};
   multiply(left, right, columns_, result,
            {left_rows_.data(), result_rows_.data(), static_cast<std::int64_t>(left_rows_.size()), left_depths_.data(),
             right_depths_.data(), static_cast<std::int64_t>(left_depths_.size())},
-           false, kernels);
+           false, kernels[static_cast<std::size_t>(set_)]);
 }
 
 // ---- products of matrices ----
@@ -553,9 +547,8 @@ void pack_all(const Side<T>& side, const DenseKernel<T>& kernel, std::int64_t de
 
 template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
-                const T* right, MatrixStrides right_strides, T* result, const Executor& executor,
-                VectorSet set) noexcept {
-  const DenseKernel<T> kernel = dense_kernel_of<T>(set);
+                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept {
+  const DenseKernel<T> kernel = dense_kernel_of<T>(executor.vectors());
   const Side<T> row_side(left, left_strides, rows, kernel.rows, /*even=*/true);
   const Side<T> column_side(right, right_strides, columns, kernel.columns, /*even=*/false);
 
@@ -614,14 +607,14 @@ bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, con
 }
 
 template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const float*, MatrixStrides, const float*,
-                         MatrixStrides, float*, const Executor&, VectorSet) noexcept;
+                         MatrixStrides, float*, const Executor&) noexcept;
 template bool dense_gemm(std::int64_t, std::int64_t, std::int64_t, const double*, MatrixStrides, const double*,
-                         MatrixStrides, double*, const Executor&, VectorSet) noexcept;
+                         MatrixStrides, double*, const Executor&) noexcept;
 
 void dense_gemm_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* left,
                      MatrixStrides left_strides, const float* right, MatrixStrides right_strides, float* memory,
-                     const RowUser& user, const Executor& executor, VectorSet set) noexcept {
-  const DenseKernel<float> kernel = dense_kernel_of<float>(set);
+                     const RowUser& user, const Executor& executor) noexcept {
+  const DenseKernel<float> kernel = dense_kernel_of<float>(executor.vectors());
   const Side<float> column_side(right, right_strides, columns, kernel.columns, /*even=*/false);
   float* const packed_right =
       scratch_elements<Scratch::packed_factor, float>(column_side.first(column_side.tiles) * depth);
@@ -645,7 +638,7 @@ void dense_gemm_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth
         depth_places.stride[0][3] = left_strides.depth;
         depth_places.stride[1][3] = right_strides.depth;
         offset_gemm(from, row_places, depth_places, right, {columns, right_strides.row}, result, /*accumulate=*/false,
-                    set);
+                    executor.vectors());
         user.use(first, count, result);
         continue;
       }

@@ -26,20 +26,14 @@ struct Columns {
   std::int64_t stride;
 };
 
-/// Instruction sets that the product is compiled for. avx2 and avx512 give the same bits; portable has no fused
-/// multiply-add and differs from them by rounding.
-enum class VectorSet { portable, avx2, avx512 };
-
-/// The best that this machine has.
-VectorSet best_vector_set() noexcept;
-
 /// A matrix product whose left factor is never laid out as a matrix:
 ///   result[row.second + n] (+)= sum over `depth` of left[row.first + depth.first] * right[depth.second + n * stride]
 /// for every row of `rows`. Each element is one chain of (fused) multiply-adds per 256 points of depth, in order, so it
-/// does not depend on how rows and columns are tiled. T is float or double.
+/// does not depend on how rows and columns are tiled. T is float or double. avx2 and avx512 give the same bits;
+/// portable has no fused multiply-add and differs from them by rounding.
 template <class T>
 void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const T* right, Columns columns, T* result,
-                 bool accumulate, VectorSet set = best_vector_set()) noexcept;
+                 bool accumulate, VectorSet set) noexcept;
 
 /// Where element (row, depth) of the left factor lies, or (column, depth) of the right one.
 struct MatrixStrides {
@@ -51,8 +45,7 @@ struct MatrixStrides {
 /// where memory is short.
 template <class T>
 bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
-                const T* right, MatrixStrides right_strides, T* result, const Executor& executor,
-                VectorSet set = best_vector_set()) noexcept;
+                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept;
 
 /// What is done with rows of a product as soon as they are there.
 class RowUser {
@@ -67,7 +60,7 @@ constexpr std::int64_t most_rows_used = 56;  ///< at once
 /// is nowhere. `memory` has room for `most_rows_used` rows for each thread.
 void dense_gemm_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* left,
                      MatrixStrides left_strides, const float* right, MatrixStrides right_strides, float* memory,
-                     const RowUser& user, const Executor& executor, VectorSet set = best_vector_set()) noexcept;
+                     const RowUser& user, const Executor& executor) noexcept;
 
 /// What a product of two matrices is made of; none is empty.
 struct MatrixProduct {
@@ -82,12 +75,13 @@ class SmallGemm {
   static constexpr std::int64_t most = 4096;  ///< multiply-adds for which it is meant
   static bool fits(const MatrixProduct& product) noexcept;
 
-  explicit SmallGemm(const MatrixProduct& product);
+  SmallGemm(const MatrixProduct& product, VectorSet set);
   void operator()(const float* left, const float* right, float* result) const noexcept;
 
  private:
   std::vector<std::int64_t> left_rows_, result_rows_, left_depths_, right_depths_;
   Columns columns_;
+  VectorSet set_;
 };
 
 }  // namespace linseed::kernels::cpu

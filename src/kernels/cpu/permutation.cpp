@@ -29,9 +29,8 @@ void select(Selection& selection, std::int64_t lane, std::int64_t place) noexcep
 
 }  // namespace
 
-bool Permutation::fits(std::int64_t source, std::int64_t count) noexcept {
-  return LINSEED_PERMUTES && best_vector_set() == VectorSet::avx512 && source <= most_source &&
-         count <= 4 * most_result;
+bool Permutation::fits(std::int64_t source, std::int64_t count, VectorSet set) noexcept {
+  return LINSEED_PERMUTES && set == VectorSet::avx512 && source <= most_source && count <= 4 * most_result;
 }
 
 Permutation::Permutation(std::span<const std::int64_t> places, std::int64_t source)
@@ -40,8 +39,8 @@ Permutation::Permutation(std::span<const std::int64_t> places, std::int64_t sour
     select(selections_[static_cast<std::size_t>(i / lanes)], i % lanes, places[static_cast<std::size_t>(i)]);
 }
 
-bool PermutedProduct::fits(const MatrixProduct& p) noexcept {
-  return LINSEED_PERMUTES && best_vector_set() == VectorSet::avx512 && p.rows * p.depth <= most_source &&
+bool PermutedProduct::fits(const MatrixProduct& p, VectorSet set) noexcept {
+  return LINSEED_PERMUTES && set == VectorSet::avx512 && p.rows * p.depth <= most_source &&
          p.columns * p.depth <= most_source && p.rows * p.columns <= most_result;
 }
 

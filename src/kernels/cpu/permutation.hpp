@@ -18,8 +18,8 @@ struct alignas(64) Selection {
 /// memory of whole vectors.
 class Permutation {
  public:
-  /// Whether this machine does so, from `source` elements to `count`.
-  static bool fits(std::int64_t source, std::int64_t count) noexcept;
+  /// Whether these vectors do so, from `source` elements to `count`.
+  static bool fits(std::int64_t source, std::int64_t count, VectorSet set) noexcept;
 
   Permutation(std::span<const std::int64_t> places, std::int64_t source);
   void operator()(const float* x, float* y) const noexcept;
@@ -34,8 +34,8 @@ class Permutation {
 /// from registers. The bits are those of SmallGemm. Operands and result are memory of whole vectors.
 class PermutedProduct {
  public:
-  /// Whether this machine does so.
-  static bool fits(const MatrixProduct& product) noexcept;
+  /// Whether these vectors do so. Such products are small enough for SmallGemm too.
+  static bool fits(const MatrixProduct& product, VectorSet set) noexcept;
 
   explicit PermutedProduct(const MatrixProduct& product);
   void operator()(const float* left, const float* right, float* result) const noexcept;

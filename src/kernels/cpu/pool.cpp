@@ -54,7 +54,7 @@ void for_each_part(const Geometry& at, const Executor& executor, Task task) noex
     const std::int64_t first = index % chunks * chunk;
     const Part part{sample * at.input_size() + first, sample * at.output_size() + first,
                     std::min(chunk, at.channels - first)};
-    with_widest_vectors([&task, part]() LINSEED_LOOP { task(part); });
+    with_widest_vectors(executor.vectors(), [&task, part]() LINSEED_LOOP { task(part); });
   });
 }
 

@@ -15,13 +15,13 @@ template <class T, class Element>
 void draw(Words key, const Output& output, const Executor& executor, Element element) noexcept {
   T* const values = output.as<T>();
   const std::int64_t count = output.shape.elements();
-  executor.parallel_for((count + block - 1) / block, [=](std::int64_t task) {
+  executor.parallel_for((count + block - 1) / block, [=, set = executor.vectors()](std::int64_t task) {
     const std::int64_t start = task * block;
     const auto size = static_cast<std::uint32_t>(std::min(count - start, block));
     const auto upper = static_cast<std::uint32_t>(start >> 32);
     const auto lower = static_cast<std::uint32_t>(start);
     T* const out = values + start;
-    with_widest_vectors([=]() LINSEED_LOOP {
+    with_widest_vectors(set, [=]() LINSEED_LOOP {
       for (std::uint32_t i = 0; i < size; ++i) out[i] = element(threefry2x32(key, Words{upper, lower + i}));
     });
   });

@@ -38,6 +38,13 @@ Layout layout_of(const Shape& shape, const InlineVector<int, max_rank>& axes) no
   return layout;
 }
 
+enum class Routine { rows, columns, reference };
+
+Routine routine_for(const Layout& layout, const Shape& shape) noexcept {
+  if (!layout.simple || shape.elements() == 0) return Routine::reference;
+  return layout.inner == 1 ? Routine::rows : Routine::columns;
+}
+
 // Folds `count` neighbours in lanes, then the lanes: sums by halves, others in order, so that of equal numbers the
 // first one remains. The association depends on `count` alone.
 template <class Fold, class T>
@@ -91,12 +98,19 @@ void fold_columns(const T* x, std::int64_t rows, std::int64_t inner, fold::Accum
 
 }  // namespace
 
+Choice choose_reduce(const Attributes& attributes, std::span<const Input> inputs, const Output&, VectorSet) noexcept {
+  constexpr std::string_view names[] = {"rows", "columns", "reference"};
+  const Layout layout = layout_of(inputs[0].shape, std::get<attr::AxisSet>(attributes).axes);
+  return {names[static_cast<std::size_t>(routine_for(layout, inputs[0].shape))]};
+}
+
 template <class Fold>
 void reduce(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
             const Executor& executor) noexcept {
   const Layout layout = layout_of(inputs[0].shape, std::get<attr::AxisSet>(attributes).axes);
   const auto [outer, reduced, inner, simple] = layout;
-  if (!simple || inputs[0].shape.elements() == 0) return reference::reduce<Fold>(attributes, inputs, output, executor);
+  const Routine routine = routine_for(layout, inputs[0].shape);
+  if (routine == Routine::reference) return reference::reduce<Fold>(attributes, inputs, output, executor);
 
   visit<Domain::any>(inputs[0].dtype, [&]<class T>(std::type_identity<T>) {
     using Accumulator = fold::Accumulator<T>;
@@ -110,7 +124,7 @@ void reduce(const Attributes& attributes, std::span<const Input> inputs, const O
     if (pieces == 1) {
       executor.parallel_for((outer + group - 1) / group, [&](std::int64_t task) {
         const std::int64_t last = std::min(outer, (task + 1) * group);
-        if (inner == 1) {
+        if (routine == Routine::rows) {
           for (std::int64_t row = task * group; row < last; ++row) {
             y[row] = static_cast<T>(fold_row<Fold>(x + row * reduced, reduced));
           }
@@ -146,7 +160,7 @@ void reduce(const Attributes& attributes, std::span<const Input> inputs, const O
       const std::int64_t begin = task % pieces * piece;
       const std::int64_t count = std::min(piece, reduced - begin);
       const T* start = x + (row * reduced + begin) * inner;
-      if (inner == 1) {
+      if (routine == Routine::rows) {
         partial[task] = fold_row<Fold>(start, count);
       } else {
         fold_columns<Fold>(start, count, inner, partial.get() + task * inner);

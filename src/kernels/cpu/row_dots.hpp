@@ -20,6 +20,6 @@ struct RowDots {
 
 /// Each element is summed in 16 lanes, point k of depth in lane k % 16, which are then added in pairs that are 8, 4, 2
 /// and 1 apart: avx2 and avx512 give the same bits.
-void row_dots(const RowDots& dots, VectorSet set = best_vector_set()) noexcept;
+void row_dots(const RowDots& dots, VectorSet set) noexcept;
 
 }  // namespace linseed::kernels::cpu

@@ -86,10 +86,10 @@ struct Loops {
   const RowLoop* rows;     // by RowOp
 };
 
-Loops best_loops() noexcept {
-  switch (cpu::best_vector_set()) {
-    case cpu::VectorSet::avx512: return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops};
-    case cpu::VectorSet::avx2: return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops};
+Loops loops_of(VectorSet set) noexcept {
+  switch (set) {
+    case VectorSet::avx512: return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops};
+    case VectorSet::avx2: return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops};
     default: return {portable::loops, portable::of_one_vector::loops, portable::row_loops};
   }
 }
@@ -185,11 +185,12 @@ class Places {
 
 }  // namespace
 
-Loop loop_at(LoopIndex index, std::int64_t count) noexcept {
-  return (count == one_vector ? best_loops().one_vector : best_loops().any)[index];
+Loop loop_at(LoopIndex index, std::int64_t count, VectorSet set) noexcept {
+  const Loops loops = loops_of(set);
+  return (count == one_vector ? loops.one_vector : loops.any)[index];
 }
 
-RowLoop row_loop_of(RowOp op) noexcept { return best_loops().rows[static_cast<std::size_t>(op)]; }
+RowLoop row_loop_of(RowOp op, VectorSet set) noexcept { return loops_of(set).rows[static_cast<std::size_t>(op)]; }
 
 bool works_on_vectors(LoopIndex index) noexcept {
   constexpr MicroOp one_by_one[] = {MicroOp::Sin, MicroOp::Cos, MicroOp::Erfc, MicroOp::Pow, MicroOp::Mod};
@@ -312,8 +313,9 @@ void run_range(const Tape& tape, const Loops& loops, std::span<void* const> arra
 
 }  // namespace
 
-void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums) noexcept {
-  run_range(tape, best_loops(), arrays, 0, elements, sums);
+void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums,
+               VectorSet set) noexcept {
+  run_range(tape, loops_of(set), arrays, 0, elements, sums);
 }
 
 void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept {
@@ -385,7 +387,7 @@ void multiply_few(const Call& call) noexcept {
 }
 
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
-  const Loops loops = best_loops();
+  const Loops loops = loops_of(executor.vectors());
   const std::int64_t tasks = tape.tasks(), columns = tape.columns();
   auto* const sums = reinterpret_cast<double*>(workspace);
   executor.parallel_for(tasks, [&](std::int64_t task) {

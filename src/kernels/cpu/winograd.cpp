@@ -343,9 +343,9 @@ bool pays(const Problem& problem) noexcept {
 }
 
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
-            const Executor& executor, VectorSet set) noexcept {
+            const Executor& executor) noexcept {
   if (!fits(problem)) return false;
-  const Routines run = routines_of(set);
+  const Routines run = routines_of(executor.vectors());
   const Job job(problem, run, w, kernel);
   constexpr std::int64_t most_weights = 128 * 128, fewest_tiles = 256;
   return problem.channels * problem.features <= most_weights && job.tiles.count() >= fewest_tiles
@@ -353,10 +353,9 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
              : gather_by_panels(job, x, y, executor);
 }
 
-bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor,
-               VectorSet set) noexcept {
+bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept {
   if (!fits(problem)) return false;
-  const Routines run = routines_of(set);
+  const Routines run = routines_of(executor.vectors());
   const Job job(problem, run, nullptr, kernel_layout(problem));
   constexpr std::int64_t single_bytes = 10 << 20, shared_bytes = 2 << 20, fewest_at_once = 64;
   constexpr std::int64_t chunks_of_task = 4, panels_of_task = 2, point_parts = 6;
@@ -464,10 +463,35 @@ bool suits_winograd(const attr::Conv& conv, const Shape& y, bool input_grad) noe
   return winograd::fits(problem) && winograd::pays(input_grad ? adjoint(problem) : problem);
 }
 
+namespace {
+
+bool runs_by_tiles(const Problem& problem, const Shape& y, const Output& output) noexcept {
+  return output.dtype == DType::float32 && output.shape.elements() > 0 && y.elements() > 0 && winograd::fits(problem);
+}
+
+}  // namespace
+
+template <ConvResult result>
+Choice choose_conv_winograd(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+                            VectorSet set) noexcept {
+  constexpr bool input_grad = result == ConvResult::input_grad;
+  const Shape& y = result == ConvResult::output ? output.shape : inputs[input_grad ? 0 : 1].shape;
+  const Problem forward = forward_problem(std::get<attr::Conv>(attributes), y);
+  const Problem problem = input_grad ? adjoint(forward) : forward;
+  if (!runs_by_tiles(problem, y, output)) return choose_conv<result>(attributes, inputs, output, set);
+  return {"winograd", 2 * winograd::points * winograd::Tiles(problem).count() * problem.channels * problem.features};
+}
+template Choice choose_conv_winograd<ConvResult::output>(const Attributes&, std::span<const Input>, const Output&,
+                                                         VectorSet) noexcept;
+template Choice choose_conv_winograd<ConvResult::input_grad>(const Attributes&, std::span<const Input>, const Output&,
+                                                             VectorSet) noexcept;
+template Choice choose_conv_winograd<ConvResult::kernel_grad>(const Attributes&, std::span<const Input>, const Output&,
+                                                              VectorSet) noexcept;
+
 void conv_winograd(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                    const Executor& executor) noexcept {
   const Problem problem = forward_problem(std::get<attr::Conv>(attributes), output.shape);
-  if (output.dtype != DType::float32 || output.shape.elements() == 0 ||
+  if (!runs_by_tiles(problem, output.shape, output) ||
       !winograd::gather(problem, inputs[0].as<float>(), inputs[1].as<float>(), kernel_layout(problem),
                         output.as<float>(), executor))
     conv(attributes, inputs, output, executor);
@@ -475,9 +499,10 @@ void conv_winograd(const Attributes& attributes, std::span<const Input> inputs, 
 
 void conv_input_grad_winograd(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                               const Executor& executor) noexcept {
-  const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[0].shape);
-  if (output.dtype != DType::float32 || output.shape.elements() == 0 ||
-      !winograd::gather(adjoint(problem), inputs[0].as<float>(), inputs[1].as<float>(), flipped_layout(problem),
+  const Problem forward = forward_problem(std::get<attr::Conv>(attributes), inputs[0].shape);
+  const Problem problem = adjoint(forward);
+  if (!runs_by_tiles(problem, inputs[0].shape, output) ||
+      !winograd::gather(problem, inputs[0].as<float>(), inputs[1].as<float>(), flipped_layout(forward),
                         output.as<float>(), executor))
     conv_input_grad(attributes, inputs, output, executor);
 }
@@ -485,7 +510,7 @@ void conv_input_grad_winograd(const Attributes& attributes, std::span<const Inpu
 void conv_kernel_grad_winograd(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                                const Executor& executor) noexcept {
   const Problem problem = forward_problem(std::get<attr::Conv>(attributes), inputs[1].shape);
-  if (output.dtype != DType::float32 || output.shape.elements() == 0 || inputs[1].shape.elements() == 0 ||
+  if (!runs_by_tiles(problem, inputs[1].shape, output) ||
       !winograd::correlate(problem, inputs[0].as<float>(), inputs[1].as<float>(), output.as<float>(), executor))
     conv_kernel_grad(attributes, inputs, output, executor);
 }

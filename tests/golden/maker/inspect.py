@@ -102,10 +102,13 @@ def inputs(label, model, shape):
 
 
 def capture(label, only=None):
+    """In float64, where nothing depends on the order of sums."""
     model, shape = MODELS[label]
     x, variables = inputs(label, model, shape)
     chosen = True if only is None else (lambda module, method: method == "__call__" and type(module).__name__ == only)
-    _, updates = model.apply(variables, x, train=False, capture_intermediates=chosen)
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda value: np.asarray(value, np.float64), variables)
+        _, updates = model.apply(wide, np.asarray(x, np.float64), train=False, capture_intermediates=chosen)
     return {
         "name": f"capture/{label}{'' if only is None else '/' + only}",
         "kind": "capture",
