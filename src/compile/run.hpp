@@ -58,8 +58,8 @@ struct Workplace {
   Script script;
   std::vector<std::shared_ptr<void>> made;  // per computed output: a new buffer
   std::vector<Tree::LeafPlace> inputs;
-  std::vector<Use> uses;       // per input
-  std::vector<Array> outputs;  // per output
+  std::vector<Use> uses;                   // per input
+  std::vector<Array> outputs;              // per output
   std::optional<Arrangement> arrangement;  // of the latest run
 };
 

@@ -25,7 +25,8 @@ template <class T, class... Rest>
 
 }  // namespace detail
 
-/// Natural logarithm within 1.5 ulp (Cephes' polynomial in XLA's order). Subnormal numbers count as the smallest normal one.
+/// Natural logarithm within 1.5 ulp (Cephes' polynomial in XLA's order). Subnormal numbers count as the smallest normal
+/// one.
 [[gnu::always_inline]] inline float log(float x) noexcept {
   constexpr std::uint32_t one_half = 0x3F000000, mantissa_mask = 0x007FFFFF;
   constexpr float smallest = std::numeric_limits<float>::min();

@@ -241,8 +241,8 @@ bool suits(const Problem& p) noexcept {
 }
 
 bool suits_correlate(const Problem& p) noexcept {
-  return suits(p) && std::all_of(std::begin(p.axis), std::end(p.axis),
-                                 [](const Axis& axis) { return axis.input_dilation == 1; });
+  return suits(p) &&
+         std::all_of(std::begin(p.axis), std::end(p.axis), [](const Axis& axis) { return axis.input_dilation == 1; });
 }
 
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,

@@ -412,9 +412,7 @@ bool suits(const Problem&, VectorSet) noexcept { return false; }
 bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
   return false;
 }
-bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&) noexcept {
-  return false;
-}
+bool correlate(const Problem&, Layout, const float*, const float*, float*, const Executor&) noexcept { return false; }
 
 #endif
 

@@ -346,8 +346,8 @@ std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const 
 void dot_general_rows(const Attributes& attributes, std::span<const Input> inputs, float* memory, const RowUser& user,
                       const Executor& executor) noexcept {
   const MatrixProduct p = *matrix_product(attributes, inputs[0].shape, inputs[1].shape);
-  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory, user,
-                  executor);
+  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory,
+                  user, executor);
 }
 
 }  // namespace linseed::kernels::cpu
