@@ -76,15 +76,21 @@ std::int64_t space_of(const ProgramData& program, const Node& node) noexcept {
 }
 
 /// The length of tiles that suits all periods of a group: a multiple of each, if there is one that is short enough, and
-/// of whole vectors, if that is not too long.
+/// of what chains work on, or of whole vectors, if that is not too long.
 std::optional<std::int64_t> tile_for(const std::vector<std::int64_t>& periods) noexcept {
-  constexpr std::int64_t usual = 512, widest_vector = 16;
+  constexpr std::int64_t usual = 512;
+  constexpr std::int64_t widest_vector = 16;
   std::int64_t common = 1;
   for (const std::int64_t period : periods) {
     common = std::lcm(common, period);
     if (common > Tape::longest_tile) return std::nullopt;
   }
-  if (const std::int64_t whole = std::lcm(common, widest_vector); whole <= Tape::longest_tile) common = whole;
+  for (const std::int64_t whole : {kernels::chain_elements, widest_vector}) {
+    if (const std::int64_t longer = std::lcm(common, whole); longer <= Tape::longest_tile) {
+      common = longer;
+      break;
+    }
+  }
   return common >= usual ? common : usual / common * common;
 }
 

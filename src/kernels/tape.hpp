@@ -8,6 +8,7 @@
 
 #include <linseed/core/executor.hpp>
 
+#include "kernels/chain.hpp"
 #include "kernels/micro_op.hpp"
 
 namespace linseed::kernels {
@@ -71,10 +72,14 @@ struct Tape {
   std::vector<Place> places = {};
   std::vector<Instruction> instructions = {};
   std::vector<Fold> folds = {};
+  std::vector<ChainStep> chain = {};  ///< the same as the instructions, where chains serve better
 
   [[nodiscard]] std::int64_t tasks() const noexcept;
   /// The sums of all folds together.
   [[nodiscard]] std::int64_t columns() const noexcept;
+  /// Makes a chain of instructions that are not in pairs yet, unless their loops serve better, or alone: where elements
+  /// form rows, or tiles are no multiples of `chain_elements`.
+  void make_chain();
   /// Makes one loop of two steps wherever the first one's result is needed by the second one alone.
   void join_pairs();
   /// What `run` needs beside operands and results: one partial sum per task and column.

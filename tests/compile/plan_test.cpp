@@ -60,7 +60,7 @@ TEST_CASE("element-wise chains and sums become one kernel") {
   support::check_near(sums.first, sum(expected, 0), 1e-6, 1e-5);
   support::check_near(sums.second, mean(square(expected)), 1e-6, 0);
   const std::string text = f.explain();
-  CHECK(text.find("fused over 6000 in tiles of 480: 4 steps, 2 sums") != std::string::npos);
+  CHECK(text.find("fused over 6000 in tiles of 384: 4 steps, 2 sums") != std::string::npos);
 }
 
 TEST_CASE("truth values pass through fused kernels, in and out") {

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "kernels/call.hpp"
+#include "kernels/cpu/chain.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/permutation.hpp"
 #include "kernels/cpu/vectors.hpp"
@@ -62,6 +63,7 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
+using cpu::vectors::avx512::splat;
 #include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
@@ -141,7 +143,7 @@ class Places {
   Places(const Tape& tape, std::span<void* const> arrays, float* scratch) noexcept : tape_(tape) {
     for (std::size_t k = 0; k < tape.places.size(); ++k) {
       const Tape::Place& place = tape.places[k];
-      step_[k] = row_step_[k] = 0;
+      step_[k] = row_step_[k] = tile_step_[k] = 0;
       auto* array = place.array < 0 ? nullptr : static_cast<std::byte*>(arrays[static_cast<std::size_t>(place.array)]);
       if (place.kind == Tape::Place::Kind::stream) {
         base_[k] = array;
@@ -149,6 +151,7 @@ class Places {
         continue;
       }
       base_[k] = reinterpret_cast<std::byte*>(scratch);
+      if (place.kind != Tape::Place::Kind::scratch) tile_step_[k] = sizeof(float);
       if (place.kind == Tape::Place::Kind::periodic) {
         const auto* x = reinterpret_cast<const float*>(array);
         repeat(x, place.period, tape.tile, scratch);
@@ -157,6 +160,10 @@ class Places {
         any_repeated_ = true;
       }
       scratch += tape.tile;
+    }
+    for (const Tape::Fold& fold : tape.folds) {
+      tile_step_[fold.accumulator] = sizeof(float);
+      std::fill_n(lanes_of(fold), tape.tile, 0.0F);
     }
   }
 
@@ -170,15 +177,30 @@ class Places {
     }
   }
 
-  /// The place of a tile that begins at an index, and at a row.
-  [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin, std::int64_t rows_before) const noexcept {
-    return reinterpret_cast<float*>(base_[k] + begin * step_[k] + rows_before * row_step_[k]);
+  /// The place of what is `within` elements behind a tile's begin, which has an index and a row.
+  [[nodiscard]] float* at(std::uint16_t k, std::int64_t begin, std::int64_t within,
+                          std::int64_t rows_before) const noexcept {
+    return reinterpret_cast<float*>(base_[k] + (begin + within) * step_[k] + within * tile_step_[k] +
+                                    rows_before * row_step_[k]);
+  }
+  [[nodiscard]] float* lanes_of(const Tape::Fold& fold) const noexcept { return at(fold.accumulator, 0, 0, 0); }
+
+  [[nodiscard]] cpu::BoundChain chain(VectorSet set) const noexcept {
+    using Motion = cpu::BoundChain::Motion;
+    std::array<cpu::BoundChain::Base, Tape::most_places> bases;
+    for (std::size_t k = 0; k < tape_.places.size(); ++k) {
+      Motion motion = tile_step_[k] > 0 ? Motion::in_tile : Motion::none;
+      if (step_[k] > 0) motion = step_[k] == 1 ? Motion::bytes : Motion::floats;
+      bases[k] = {base_[k], motion};
+    }
+    return {tape_.chain, {bases.data(), tape_.places.size()}, set};
   }
 
  private:
   const Tape& tape_;
   std::array<std::byte*, Tape::most_places> base_;
-  std::array<std::int64_t, Tape::most_places> step_, row_step_;  // bytes from element to element, from row to row
+  // Bytes from element to element of an array, from row to row, and from element to element of a tile.
+  std::array<std::int64_t, Tape::most_places> step_, row_step_, tile_step_;
   std::array<const float*, Tape::most_places> source_;
   bool any_repeated_ = false;
 };
@@ -282,27 +304,32 @@ std::size_t Tape::workspace_bytes() const noexcept {
 
 namespace {
 
-void run_range(const Tape& tape, const Loops& loops, std::span<void* const> arrays, std::int64_t first,
-               std::int64_t last, double* sums) noexcept {
+void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, std::int64_t first, std::int64_t last,
+               double* sums) noexcept {
   alignas(64) std::array<float, Tape::scratch> scratch;
   Places places(tape, arrays, scratch.data());
-  for (const Tape::Fold& fold : tape.folds) std::fill_n(places.at(fold.accumulator, 0, 0), tape.tile, 0.0F);
+  const Loops loops = loops_of(set);
+  std::optional<cpu::BoundChain> chain;
+  if (!tape.chain.empty() && set != VectorSet::portable && last - first >= chain_elements) chain = places.chain(set);
   for (std::int64_t begin = first; begin < last; begin += tape.tile) {
     const std::int64_t count = std::min(tape.tile, last - begin);
     places.enter(begin, count);
+    const std::int64_t chained = chain ? count - count % chain_elements : 0;
+    if (chained > 0) (*chain)(begin, chained);
+    if (chained == count) continue;
     const std::int64_t rows = tape.row > 0 ? count / tape.row : 0, rows_before = tape.row > 0 ? begin / tape.row : 0;
-    const auto at = [&](std::uint16_t place) { return places.at(place, begin, rows_before); };
+    const auto at = [&](std::uint16_t place) { return places.at(place, begin, chained, rows_before); };
     for (const Tape::Instruction& step : tape.instructions) {
       const auto& [a, b, c] = step.operands;
       if (step.row_op != RowOp::none) {
         loops.rows[static_cast<std::size_t>(step.row_op)](at(step.result), at(a), tape.row, rows);
       } else {
-        loops.any[step.loop](at(step.result), at(a), at(b), at(c), step.of_rows ? rows : count);
+        loops.any[step.loop](at(step.result), at(a), at(b), at(c), step.of_rows ? rows : count - chained);
       }
     }
   }
   for (const Tape::Fold& fold : tape.folds) {
-    const float* lanes = places.at(fold.accumulator, 0, 0);
+    const float* lanes = places.lanes_of(fold);
     std::fill_n(sums, fold.period, 0.0);
     for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
       for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
@@ -315,7 +342,7 @@ void run_range(const Tape& tape, const Loops& loops, std::span<void* const> arra
 
 void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums,
                VectorSet set) noexcept {
-  run_range(tape, loops_of(set), arrays, 0, elements, sums);
+  run_range(tape, set, arrays, 0, elements, sums);
 }
 
 void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t pieces, const double* sums) noexcept {
@@ -387,12 +414,11 @@ void multiply_few(const Call& call) noexcept {
 }
 
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
-  const Loops loops = loops_of(executor.vectors());
   const std::int64_t tasks = tape.tasks(), columns = tape.columns();
   auto* const sums = reinterpret_cast<double*>(workspace);
   executor.parallel_for(tasks, [&](std::int64_t task) {
     const std::int64_t together = tiles_per_task(tape) * tape.tile;
-    run_range(tape, loops, arrays, task * together, std::min(tape.elements, (task + 1) * together),
+    run_range(tape, executor.vectors(), arrays, task * together, std::min(tape.elements, (task + 1) * together),
               sums + task * columns);
   });
   finish_folds(tape, arrays, tasks, sums);
