@@ -80,7 +80,8 @@ struct Tape {
   /// Makes a chain of instructions that are not in pairs yet, unless their loops serve better, or alone: where elements
   /// form rows, or tiles are no multiples of `chain_elements`.
   void make_chain();
-  /// Makes one loop of two steps wherever the first one's result is needed by the second one alone.
+  /// Makes one loop of two steps wherever the first one's result is needed by the second one alone. If one loop is all
+  /// that is left, there is no need of a chain.
   void join_pairs();
   /// What `run` needs beside operands and results: one partial sum per task and column.
   [[nodiscard]] std::size_t workspace_bytes() const noexcept;

@@ -285,6 +285,7 @@ void Tape::join_pairs() {
     instructions.erase(own);
     --k;
   }
+  if (instructions.size() == 1) chain.clear();  // a single loop goes to memory no more often
 }
 
 std::int64_t Tape::tasks() const noexcept {
