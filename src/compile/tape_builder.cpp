@@ -40,8 +40,7 @@ class TapeBuilder {
       add(group_.nodes[k]);
       release(k);
     }
-    tape_.make_chain();
-    tape_.join_pairs();
+    tape_.finish();
     step_.tape = std::make_unique<const Tape>(std::move(tape_));
     step_.workspace_bytes = step_.tape->workspace_bytes();
     return std::move(step_);

@@ -27,6 +27,7 @@ struct ChainStep {
     select_other,        ///< a = m ? n : a
     fetch,               ///< brings later parts of m closer; a stays
     loop,                ///< the loop of op, from memory to memory; a stays
+    end,                 ///< of a chain
   };
   Form form;
   MicroOp op;

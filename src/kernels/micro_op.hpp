@@ -12,8 +12,9 @@
   X(Exp)                                                                                                       \
   X(Expm1)                                                                                                     \
   X(Log)                                                                                                       \
-  X(Log1p) X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) X(Ceil) \
-      X(Round) X(IsFinite) X(LogicalNot)
+  X(Log1p)                                                                                                     \
+  X(Sqrt) X(Rsqrt) X(Sin) X(Cos) X(Tanh) X(Sigmoid) X(Relu) X(Erf) X(Erfc) X(ErfInv) X(Floor) X(Ceil) X(Round) \
+      X(IsFinite) X(LogicalNot)
 #define LINSEED_BINARY_FUNCTIONS(X) \
   X(Add)                            \
   X(Sub)                            \
@@ -65,5 +66,13 @@ constexpr LoopIndex loop_of(MicroOp op) noexcept { return static_cast<LoopIndex>
 /// The loop that computes `first` of operands 0 and 1 and gives the result to `second` as its operand `place`, with
 /// operand 2 as the other one.
 std::optional<LoopIndex> pair_of(MicroOp first, MicroOp second, std::size_t place) noexcept;
+
+/// What a loop does: one micro-op, or two.
+struct Pair {
+  MicroOp first;
+  std::optional<MicroOp> second;
+  std::size_t place = 0;  ///< of the first one's result among the second one's operands
+};
+Pair micro_ops_of(LoopIndex index) noexcept;
 
 }  // namespace linseed::kernels

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -65,6 +66,12 @@ struct Tape {
     std::int64_t period;        ///< divides `tile`
   };
 
+  /// Instructions that run over the whole tile before others do.
+  struct Stretch {
+    std::size_t first, last;           ///< the last one not included
+    std::optional<std::size_t> chain;  ///< the first step of a chain that does the same
+  };
+
   std::int64_t elements = 0;
   std::int64_t tile = longest_tile;
   std::int64_t row = 0;    ///< elements of a row, which divide the tile; 0: there are no rows
@@ -72,17 +79,15 @@ struct Tape {
   std::vector<Place> places = {};
   std::vector<Instruction> instructions = {};
   std::vector<Fold> folds = {};
-  std::vector<ChainStep> chain = {};  ///< the same as the instructions, where chains serve better
+  std::vector<Stretch> stretches = {};  ///< all instructions
+  std::vector<ChainStep> chains = {};   ///< one after the other
 
   [[nodiscard]] std::int64_t tasks() const noexcept;
   /// The sums of all folds together.
   [[nodiscard]] std::int64_t columns() const noexcept;
-  /// Makes a chain of instructions that are not in pairs yet, unless their loops serve better, or alone: where elements
-  /// form rows, or tiles are no multiples of `chain_elements`.
-  void make_chain();
-  /// Makes one loop of two steps wherever the first one's result is needed by the second one alone. If one loop is all
-  /// that is left, there is no need of a chain.
-  void join_pairs();
+  /// Completes a tape of single micro-ops: makes one loop of two steps wherever the first one's result is needed by the
+  /// second one alone, and then chains of those that lie between steps of rows, unless one loop is all there is.
+  void finish();
   /// What `run` needs beside operands and results: one partial sum per task and column.
   [[nodiscard]] std::size_t workspace_bytes() const noexcept;
 };

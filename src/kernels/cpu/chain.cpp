@@ -29,8 +29,8 @@ bool is_binary(MicroOp op) noexcept {
   return std::find(std::begin(functions_of_two), std::end(functions_of_two), op) != std::end(functions_of_two);
 }
 
-/// What a tape does, in the steps of chains: a product that is only added to a sum is one step.
-struct Task {
+/// What a stretch does, each micro-op by itself, but for products that are only added to a sum.
+struct Action {
   enum class Kind : std::uint8_t { value, accumulate, accumulate_product, loop };
   Kind kind;
   MicroOp op;
@@ -45,92 +45,114 @@ struct Task {
 
 class ChainBuilder {
  public:
-  explicit ChainBuilder(const Tape& tape) : tape_(tape) {
-    for (const Tape::Instruction& step : tape.instructions) tasks_.push_back(task_of(step));
+  ChainBuilder(const Tape& tape, const Tape::Stretch& stretch)
+      : tape_(tape), later_(std::span(tape.instructions).subspan(stretch.last)) {
+    for (std::size_t k = stretch.first; k < stretch.last; ++k) add_actions(tape.instructions[k]);
     join_products();
     hasten_sums();
   }
 
-  std::vector<ChainStep> build() {
-    for (std::size_t k = 0; k < tasks_.size(); ++k) add(k);
-    for (std::uint16_t k = 0; k < tape_.places.size(); ++k) {
+  /// Adds the steps, in the first chain of a tape with those that fetch what all of them will need.
+  void build(std::vector<ChainStep>& chains) {
+    const bool fetches = chains.empty();
+    for (std::size_t k = 0; k < actions_.size(); ++k) add(k);
+    for (std::uint16_t k = 0; fetches && k < tape_.places.size(); ++k) {
       const Tape::Place& place = tape_.places[k];
-      if (place.kind == Tape::Place::Kind::stream && place.bytes == sizeof(float))
+      if (place.kind == Tape::Place::Kind::stream && place.bytes == sizeof(float) && !place.of_rows)
         emit(Form::fetch, MicroOp::Copy, {k});
     }
-    return std::move(steps_);
+    emit(Form::end, MicroOp::Copy, {});
+    chains.insert(chains.end(), steps_.begin(), steps_.end());
   }
 
  private:
   using Form = ChainStep::Form;
 
-  static Task task_of(const Tape::Instruction& step) noexcept {
-    const auto op = static_cast<MicroOp>(step.loop);
-    Task::Kind kind = Task::Kind::loop;
-    if (op == MicroOp::Accumulate) kind = Task::Kind::accumulate;
-    if (op == MicroOp::Copy || op == MicroOp::Select || is_unary(op) || is_binary(op)) kind = Task::Kind::value;
-    return {kind, op, step.count, step.result, step.operands};
+  void add_actions(const Tape::Instruction& step) {
+    const auto [first, second, place] = micro_ops_of(step.loop);
+    if (!second) return actions_.push_back(action_of(first, step.result, step.operands));
+    // What passes between the two never has a place in memory.
+    const auto between = static_cast<std::uint16_t>(tape_.places.size() + actions_.size());
+    const std::uint16_t other = step.operands[2];
+    actions_.push_back(action_of(first, between, step.operands));
+    actions_.push_back(action_of(*second, step.result, {place == 0 ? between : other, place == 0 ? other : between}));
+  }
+
+  static Action action_of(MicroOp op, std::uint16_t result, const std::array<std::uint16_t, 3>& operands) noexcept {
+    Action::Kind kind = Action::Kind::loop;
+    if (op == MicroOp::Accumulate) kind = Action::Kind::accumulate;
+    if (op == MicroOp::Copy || op == MicroOp::Select || is_unary(op) || is_binary(op)) kind = Action::Kind::value;
+    return {kind, op, arity(op), result, operands};
   }
 
   [[nodiscard]] bool is_scratch(std::uint16_t place) const noexcept {
-    return tape_.places[place].kind == Tape::Place::Kind::scratch;
+    return place >= tape_.places.size() || tape_.places[place].kind == Tape::Place::Kind::scratch;
   }
 
-  /// Whether a task after `k` reads what k has left in a place.
+  /// Whether an action after `k` reads what k has left in a place.
   [[nodiscard]] bool is_read_after(std::size_t k, std::uint16_t place) const noexcept {
-    for (std::size_t j = k + 1; j < tasks_.size(); ++j) {
-      if (tasks_[j].reads(place)) return true;
-      if (tasks_[j].result == place) return false;
+    for (std::size_t j = k + 1; j < actions_.size(); ++j) {
+      if (actions_[j].reads(place)) return true;
+      if (actions_[j].result == place) return false;
+    }
+    return is_read_later(place);
+  }
+  /// The same for instructions behind the stretch.
+  [[nodiscard]] bool is_read_later(std::uint16_t place) const noexcept {
+    for (const Tape::Instruction& step : later_) {
+      const auto* const end = step.operands.begin() + step.count;
+      if (std::find(step.operands.begin(), end, place) != end) return true;
+      if (step.result == place) return false;
     }
     return false;
   }
 
   void join_products() {
-    for (std::size_t k = 0; k + 1 < tasks_.size(); ++k) {
-      const Task& product = tasks_[k];
-      Task& sum = tasks_[k + 1];
-      if (product.kind != Task::Kind::value || product.op != MicroOp::Mul || sum.kind != Task::Kind::accumulate)
+    for (std::size_t k = 0; k + 1 < actions_.size(); ++k) {
+      const Action& product = actions_[k];
+      Action& sum = actions_[k + 1];
+      if (product.kind != Action::Kind::value || product.op != MicroOp::Mul || sum.kind != Action::Kind::accumulate)
         continue;
       if (sum.operands[0] != product.result || !is_scratch(product.result) || is_read_after(k + 1, product.result))
         continue;
-      sum = {Task::Kind::accumulate_product, MicroOp::Mul, 2, sum.result, product.operands};
-      tasks_.erase(tasks_.begin() + static_cast<std::ptrdiff_t>(k));
+      sum = {Action::Kind::accumulate_product, MicroOp::Mul, 2, sum.result, product.operands};
+      actions_.erase(actions_.begin() + static_cast<std::ptrdiff_t>(k));
     }
   }
 
   /// Puts sums directly behind what they are of, while it is at hand.
   void hasten_sums() {
-    for (std::size_t k = 1; k < tasks_.size(); ++k) {
-      const Task sum = tasks_[k];
-      if (sum.kind != Task::Kind::accumulate && sum.kind != Task::Kind::accumulate_product) continue;
+    for (std::size_t k = 1; k < actions_.size(); ++k) {
+      const Action sum = actions_[k];
+      if (sum.kind != Action::Kind::accumulate && sum.kind != Action::Kind::accumulate_product) continue;
       std::size_t to = k;
-      while (to > 0 && !sum.reads(tasks_[to - 1].result)) --to;
+      while (to > 0 && !sum.reads(actions_[to - 1].result)) --to;
       if (to == 0) continue;  // of nothing that the tape computes
-      const auto begin = tasks_.begin();
+      const auto begin = actions_.begin();
       std::rotate(begin + static_cast<std::ptrdiff_t>(to), begin + static_cast<std::ptrdiff_t>(k),
                   begin + static_cast<std::ptrdiff_t>(k) + 1);
     }
   }
 
-  /// Whether the result of task k must be in memory, since not everybody finds it in the registers.
+  /// Whether the result of action k must be in memory, since not everybody finds it in the registers.
   [[nodiscard]] bool must_store(std::size_t k) const noexcept {
-    const std::uint16_t place = tasks_[k].result;
+    const std::uint16_t place = actions_[k].result;
     if (!is_scratch(place)) return true;
     bool running = true;
-    for (std::size_t j = k + 1; j < tasks_.size(); ++j) {
-      const Task& task = tasks_[j];
-      if (task.reads(place) && (!running || wants_memory(task, place))) return true;
-      if (task.result == place) return false;
-      running = running && leaves_running(task, place);
+    for (std::size_t j = k + 1; j < actions_.size(); ++j) {
+      const Action& action = actions_[j];
+      if (action.reads(place) && (!running || wants_memory(action, place))) return true;
+      if (action.result == place) return false;
+      running = running && leaves_running(action, place);
     }
-    return false;
+    return is_read_later(place);
   }
-  [[nodiscard]] static bool wants_memory(const Task& task, std::uint16_t place) noexcept {
-    return task.kind == Task::Kind::loop ||
-           (task.op == MicroOp::Select && std::count(task.operands.begin(), task.operands.end(), place) > 1);
+  [[nodiscard]] static bool wants_memory(const Action& action, std::uint16_t place) noexcept {
+    return action.kind == Action::Kind::loop ||
+           (action.op == MicroOp::Select && std::count(action.operands.begin(), action.operands.end(), place) > 1);
   }
-  [[nodiscard]] static bool leaves_running(const Task& task, std::uint16_t place) noexcept {
-    return task.kind == Task::Kind::loop || (task.kind != Task::Kind::value && task.reads(place));
+  [[nodiscard]] static bool leaves_running(const Action& action, std::uint16_t place) noexcept {
+    return action.kind == Action::Kind::loop || (action.kind != Action::Kind::value && action.reads(place));
   }
 
   void emit(Form form, MicroOp op, std::initializer_list<std::uint16_t> places) {
@@ -146,60 +168,54 @@ class ChainBuilder {
   }
 
   void add(std::size_t k) {
-    const Task& task = tasks_[k];
-    const auto& [a, b, c] = task.operands;
-    switch (task.kind) {
-      case Task::Kind::accumulate: make_running(a); return emit(Form::accumulate, task.op, {task.result});
-      case Task::Kind::accumulate_product:
+    const Action& action = actions_[k];
+    const auto& [a, b, c] = action.operands;
+    switch (action.kind) {
+      case Action::Kind::accumulate: make_running(a); return emit(Form::accumulate, action.op, {action.result});
+      case Action::Kind::accumulate_product:
         if (running_ != b) make_running(a);
-        if (a == b) return emit(Form::accumulate_square, task.op, {task.result});
-        return emit(Form::accumulate_product, task.op, {task.result, running_ == a ? b : a});
-      case Task::Kind::loop:
-        emit(Form::loop, task.op, {task.result, a, b, c});
-        if (running_ == task.result) running_ = nobody;
+        if (a == b) return emit(Form::accumulate_square, action.op, {action.result});
+        return emit(Form::accumulate_product, action.op, {action.result, running_ == a ? b : a});
+      case Action::Kind::loop:
+        emit(Form::loop, action.op, {action.result, a, b, c});
+        if (running_ == action.result) running_ = nobody;
         return;
-      case Task::Kind::value: break;
+      case Action::Kind::value: break;
     }
-    compute(task);
-    running_ = task.result;
-    if (must_store(k)) emit(Form::store, MicroOp::Copy, {task.result});
+    compute(action);
+    running_ = action.result;
+    if (must_store(k)) emit(Form::store, MicroOp::Copy, {action.result});
   }
 
-  void compute(const Task& task) {
-    const auto& [a, b, c] = task.operands;
-    if (task.op == MicroOp::Copy) return make_running(a);
-    if (task.op == MicroOp::Select) {
-      if (running_ == b && running_ != a && running_ != c) return emit(Form::select_running, task.op, {a, c});
-      if (running_ == c && running_ != a && running_ != b) return emit(Form::select_other, task.op, {a, b});
+  void compute(const Action& action) {
+    const auto& [a, b, c] = action.operands;
+    if (action.op == MicroOp::Copy) return make_running(a);
+    if (action.op == MicroOp::Select) {
+      if (running_ == b && running_ != a && running_ != c) return emit(Form::select_running, action.op, {a, c});
+      if (running_ == c && running_ != a && running_ != b) return emit(Form::select_other, action.op, {a, b});
       make_running(a);
-      return emit(Form::select_by_running, task.op, {b, c});
+      return emit(Form::select_by_running, action.op, {b, c});
     }
-    if (task.count == 1) {
+    if (action.count == 1) {
       make_running(a);
-      return emit(Form::unary, task.op, {});
+      return emit(Form::unary, action.op, {});
     }
-    if (running_ == a && running_ == b) return emit(Form::running_both, task.op, {});
-    if (running_ == a) return emit(Form::running_first, task.op, {b});
-    if (running_ == b) return emit(Form::running_second, task.op, {a});
-    emit(Form::running_none, task.op, {a, b});
+    if (running_ == a && running_ == b) return emit(Form::running_both, action.op, {});
+    if (running_ == a) return emit(Form::running_first, action.op, {b});
+    if (running_ == b) return emit(Form::running_second, action.op, {a});
+    emit(Form::running_none, action.op, {a, b});
   }
 
   static constexpr int nobody = -1;
 
   const Tape& tape_;
-  std::vector<Task> tasks_;
+  std::span<const Tape::Instruction> later_;
+  std::vector<Action> actions_;
   std::vector<ChainStep> steps_;
   int running_ = nobody;  // the place whose values the registers have
 };
 
 }  // namespace
-
-void Tape::make_chain() {
-  constexpr std::size_t fewest_instructions = 2;
-  if (row > 0 || tile % chain_elements != 0 || instructions.size() < fewest_instructions) return;
-  chain = ChainBuilder(*this).build();
-  if (chain.size() > cpu::BoundChain::most_steps) chain.clear();
-}
 
 namespace cpu {
 
@@ -232,9 +248,31 @@ using namespace vectors::avx512;
 #pragma GCC pop_options
 #endif
 
+/// Whether an instruction is about elements, one by one.
+bool is_of_elements(const Tape::Instruction& step) noexcept { return step.row_op == RowOp::none && !step.of_rows; }
+
 }  // namespace
 
-BoundChain::BoundChain(std::span<const ChainStep> steps, std::span<const Base> places, VectorSet set) noexcept
+void make_chains(Tape& tape) {
+  const auto& instructions = tape.instructions;
+  for (std::size_t k = 0; k < instructions.size();) {
+    Tape::Stretch stretch{k, k + 1, std::nullopt};
+    const bool of_elements = is_of_elements(instructions[k]);
+    while (stretch.last < instructions.size() && is_of_elements(instructions[stretch.last]) == of_elements)
+      ++stretch.last;
+    if (of_elements && stretch.last > stretch.first + 1 && tape.tile >= chain_elements) {
+      stretch.chain = tape.chains.size();
+      ChainBuilder(tape, stretch).build(tape.chains);
+    }
+    tape.stretches.push_back(stretch);
+    k = stretch.last;
+  }
+  if (tape.chains.size() <= BoundChains::most_steps) return;
+  tape.chains.clear();
+  for (Tape::Stretch& stretch : tape.stretches) stretch.chain.reset();
+}
+
+BoundChains::BoundChains(std::span<const ChainStep> steps, std::span<const Base> places, VectorSet set) noexcept
     : set_(set) {
 #if LINSEED_X86_TILES
   const bool wide = set == VectorSet::avx512;
@@ -249,17 +287,17 @@ BoundChain::BoundChain(std::span<const ChainStep> steps, std::span<const Base> p
     }
     ++bound;
   }
-  bound->run = wide ? avx512::address_of(avx512::end) : avx2::address_of(avx2::end);
 #else
   static_cast<void>(steps);
   static_cast<void>(places);
 #endif
 }
 
-void BoundChain::operator()(std::int64_t begin, std::int64_t count) const noexcept {
+void BoundChains::run(std::size_t step, std::int64_t begin, std::int64_t count) const noexcept {
 #if LINSEED_X86_TILES
-  (set_ == VectorSet::avx512 ? avx512::run : avx2::run)(steps_.data(), begin, count);
+  (set_ == VectorSet::avx512 ? avx512::run : avx2::run)(steps_.data() + step, begin, count);
 #else
+  static_cast<void>(step);
   static_cast<void>(begin);
   static_cast<void>(count);
 #endif

@@ -10,10 +10,13 @@
 
 namespace linseed::kernels::cpu {
 
-/// A chain whose places have addresses.
-class BoundChain {
+/// Cuts a tape's instructions into stretches, and makes chains of those that have more than one loop.
+void make_chains(Tape& tape);
+
+/// The chains of a tape whose places have addresses.
+class BoundChains {
  public:
-  static constexpr std::size_t most_steps = 95;
+  static constexpr std::size_t most_steps = 96;
 
   /// How a place moves from tile to tile and within one.
   enum class Motion : std::uint8_t { none, in_tile, floats, bytes };
@@ -22,10 +25,11 @@ class BoundChain {
     Motion motion;
   };
 
-  BoundChain(std::span<const ChainStep> steps, std::span<const Base> places, VectorSet set) noexcept;
+  BoundChains(std::span<const ChainStep> steps, std::span<const Base> places, VectorSet set) noexcept;
 
-  /// Runs over `count` elements, a multiple of `chain_elements`, of the tile that begins at an index.
-  void operator()(std::int64_t begin, std::int64_t count) const noexcept;
+  /// Runs the chain that begins with a step over `count` elements, a multiple of `chain_elements`, of the tile that
+  /// begins at an index.
+  void run(std::size_t step, std::int64_t begin, std::int64_t count) const noexcept;
 
   struct Step {
     void (*run)();  ///< stands for a function of eight vectors, this step, and how far each motion has come
@@ -35,7 +39,7 @@ class BoundChain {
   };
 
  private:
-  std::array<Step, most_steps + 1> steps_;
+  std::array<Step, most_steps> steps_;
   VectorSet set_;
 };
 

@@ -151,7 +151,8 @@ class Places {
         continue;
       }
       base_[k] = reinterpret_cast<std::byte*>(scratch);
-      if (place.kind != Tape::Place::Kind::scratch) tile_step_[k] = sizeof(float);
+      // Without rows, scratch tiles are used up before the next turn of the chain.
+      if (place.kind != Tape::Place::Kind::scratch || tape.row > 0) tile_step_[k] = sizeof(float);
       if (place.kind == Tape::Place::Kind::periodic) {
         const auto* x = reinterpret_cast<const float*>(array);
         repeat(x, place.period, tape.tile, scratch);
@@ -185,15 +186,15 @@ class Places {
   }
   [[nodiscard]] float* lanes_of(const Tape::Fold& fold) const noexcept { return at(fold.accumulator, 0, 0, 0); }
 
-  [[nodiscard]] cpu::BoundChain chain(VectorSet set) const noexcept {
-    using Motion = cpu::BoundChain::Motion;
-    std::array<cpu::BoundChain::Base, Tape::most_places> bases;
+  [[nodiscard]] cpu::BoundChains chains(VectorSet set) const noexcept {
+    using Motion = cpu::BoundChains::Motion;
+    std::array<cpu::BoundChains::Base, Tape::most_places> bases;
     for (std::size_t k = 0; k < tape_.places.size(); ++k) {
       Motion motion = tile_step_[k] > 0 ? Motion::in_tile : Motion::none;
       if (step_[k] > 0) motion = step_[k] == 1 ? Motion::bytes : Motion::floats;
       bases[k] = {base_[k], motion};
     }
-    return {tape_.chain, {bases.data(), tape_.places.size()}, set};
+    return {tape_.chains, {bases.data(), tape_.places.size()}, set};
   }
 
  private:
@@ -242,6 +243,12 @@ std::optional<LoopIndex> pair_of(MicroOp first, MicroOp second, std::size_t plac
                                 static_cast<std::size_t>(s - seconds));
 }
 
+Pair micro_ops_of(LoopIndex index) noexcept {
+  if (index < singles) return {static_cast<MicroOp>(index), std::nullopt};
+  const std::size_t pair = index - singles, second = pair % std::size(seconds);
+  return {firsts[pair / std::size(seconds)], seconds[second], second == subtract_from ? 1U : 0U};
+}
+
 namespace {
 
 bool reads(const Tape::Instruction& step, std::uint16_t place) noexcept {
@@ -249,30 +256,30 @@ bool reads(const Tape::Instruction& step, std::uint16_t place) noexcept {
          step.operands.begin() + step.count;
 }
 
-}  // namespace
-
-void Tape::join_pairs() {
+void join_pairs(Tape& tape) {
+  std::vector<Tape::Instruction>& instructions = tape.instructions;
   const auto is_sum = [&](std::uint16_t place) {
-    return std::any_of(folds.begin(), folds.end(), [&](const Fold& fold) { return fold.accumulator == place; });
+    return std::any_of(tape.folds.begin(), tape.folds.end(),
+                       [&](const Tape::Fold& fold) { return fold.accumulator == place; });
   };
   for (std::size_t k = 0; k < instructions.size();) {
-    const Instruction first = instructions[k];
+    const Tape::Instruction first = instructions[k];
     const std::uint16_t between = first.result;
     const auto next =
         std::find_if(instructions.begin() + static_cast<std::ptrdiff_t>(k) + 1, instructions.end(),
-                     [&](const Instruction& step) { return reads(step, between) || step.result == between; });
+                     [&](const Tape::Instruction& step) { return reads(step, between) || step.result == between; });
     ++k;
-    if (first.loop >= singles || places[between].kind != Place::Kind::scratch || is_sum(between)) continue;
+    if (first.loop >= singles || tape.places[between].kind != Tape::Place::Kind::scratch || is_sum(between)) continue;
     if (next == instructions.end() || next->loop >= singles || !reads(*next, between)) continue;
     if (first.row_op != RowOp::none || next->row_op != RowOp::none || first.of_rows != next->of_rows) continue;
     if (std::count(next->operands.begin(), next->operands.begin() + next->count, between) != 1) continue;
     // Nobody else reads it, and what it is made of is still there.
-    const auto after = std::find_if(next + 1, instructions.end(), [&](const Instruction& step) {
+    const auto after = std::find_if(next + 1, instructions.end(), [&](const Tape::Instruction& step) {
       return reads(step, between) || step.result == between;
     });
     if (next->result != between && after != instructions.end() && reads(*after, between)) continue;
     const auto own = instructions.begin() + static_cast<std::ptrdiff_t>(k) - 1;
-    if (std::any_of(own + 1, next, [&](const Instruction& step) { return reads(first, step.result); })) continue;
+    if (std::any_of(own + 1, next, [&](const Tape::Instruction& step) { return reads(first, step.result); })) continue;
     const bool in_front = next->operands[0] == between;
     const auto pair = pair_of(static_cast<MicroOp>(first.loop), static_cast<MicroOp>(next->loop), in_front ? 0 : 1);
     if (!pair) continue;
@@ -285,7 +292,13 @@ void Tape::join_pairs() {
     instructions.erase(own);
     --k;
   }
-  if (instructions.size() == 1) chain.clear();  // a single loop goes to memory no more often
+}
+
+}  // namespace
+
+void Tape::finish() {
+  join_pairs(*this);
+  cpu::make_chains(*this);
 }
 
 std::int64_t Tape::tasks() const noexcept {
@@ -310,22 +323,25 @@ void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, s
   alignas(64) std::array<float, Tape::scratch> scratch;
   Places places(tape, arrays, scratch.data());
   const Loops loops = loops_of(set);
-  std::optional<cpu::BoundChain> chain;
-  if (!tape.chain.empty() && set != VectorSet::portable && last - first >= chain_elements) chain = places.chain(set);
+  std::optional<cpu::BoundChains> chains;
+  if (!tape.chains.empty() && set != VectorSet::portable && last - first >= chain_elements) chains = places.chains(set);
   for (std::int64_t begin = first; begin < last; begin += tape.tile) {
     const std::int64_t count = std::min(tape.tile, last - begin);
     places.enter(begin, count);
-    const std::int64_t chained = chain ? count - count % chain_elements : 0;
-    if (chained > 0) (*chain)(begin, chained);
-    if (chained == count) continue;
     const std::int64_t rows = tape.row > 0 ? count / tape.row : 0, rows_before = tape.row > 0 ? begin / tape.row : 0;
-    const auto at = [&](std::uint16_t place) { return places.at(place, begin, chained, rows_before); };
-    for (const Tape::Instruction& step : tape.instructions) {
-      const auto& [a, b, c] = step.operands;
-      if (step.row_op != RowOp::none) {
-        loops.rows[static_cast<std::size_t>(step.row_op)](at(step.result), at(a), tape.row, rows);
-      } else {
-        loops.any[step.loop](at(step.result), at(a), at(b), at(c), step.of_rows ? rows : count - chained);
+    for (const Tape::Stretch& stretch : tape.stretches) {
+      const std::int64_t chained = chains && stretch.chain ? count - count % chain_elements : 0;
+      if (chained > 0) chains->run(*stretch.chain, begin, chained);
+      if (chained == count) continue;
+      const auto at = [&](std::uint16_t place) { return places.at(place, begin, chained, rows_before); };
+      for (std::size_t k = stretch.first; k < stretch.last; ++k) {
+        const Tape::Instruction& step = tape.instructions[k];
+        const auto& [a, b, c] = step.operands;
+        if (step.row_op != RowOp::none) {
+          loops.rows[static_cast<std::size_t>(step.row_op)](at(step.result), at(a), tape.row, rows);
+        } else {
+          loops.any[step.loop](at(step.result), at(a), at(b), at(c), step.of_rows ? rows : count - chained);
+        }
       }
     }
   }
