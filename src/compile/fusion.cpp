@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <queue>
+#include <tuple>
 
 #include "kernels/tape.hpp"
 #include "ops/elementwise.hpp"
@@ -75,18 +76,19 @@ std::int64_t space_of(const ProgramData& program, const Node& node) noexcept {
   return (is_reduction(node) ? operand_shape(program, node, 0) : node.result.shape).elements();
 }
 
-/// The length of tiles that suits all periods of a group: a multiple of each, if there is one that is short enough, and
-/// of what chains work on, or of whole vectors, if that is not too long.
-std::optional<std::int64_t> tile_for(const std::vector<std::int64_t>& periods) noexcept {
-  constexpr std::int64_t usual = 512;
-  constexpr std::int64_t widest_vector = 16;
-  std::int64_t common = 1;
+/// The length of tiles that suits the rows and all periods of a group: a multiple of each, if there is one that is
+/// short enough, and of what chains work on, or of whole vectors, if that is not too long.
+std::optional<std::int64_t> tile_for(std::int64_t row, const std::vector<std::int64_t>& periods) noexcept {
+  constexpr std::int64_t usual = 512, widest_vector = 16;
+  std::int64_t longest = std::max(Tape::longest_tile, row);
+  for (const std::int64_t period : periods) longest = std::max(longest, std::min(period, Tape::longest_row));
+  std::int64_t common = std::max<std::int64_t>(row, 1);
   for (const std::int64_t period : periods) {
     common = std::lcm(common, period);
-    if (common > Tape::longest_tile) return std::nullopt;
+    if (common > longest) return std::nullopt;
   }
   for (const std::int64_t whole : {kernels::chain_elements, widest_vector}) {
-    if (const std::int64_t longer = std::lcm(common, whole); longer <= Tape::longest_tile) {
+    if (const std::int64_t longer = std::lcm(common, whole); longer <= longest) {
       common = longer;
       break;
     }
@@ -372,7 +374,7 @@ std::optional<std::int64_t> row_length(const ProgramData& program, const Node& n
       return std::nullopt;  // a reduced axis before a kept one
     }
   }
-  if (shape.elements() == 0 || row < 2 || row > Tape::longest_tile) return std::nullopt;
+  if (shape.elements() == 0 || row < 2 || row > Tape::longest_row) return std::nullopt;
   return row;
 }
 
@@ -381,8 +383,8 @@ bool is_of_rows(const ProgramData& program, const Group& group, const Node& node
 }
 
 std::optional<std::int64_t> tile_of(const ProgramData& program, const std::vector<int>& root, const Group& group) {
-  std::vector<std::pair<int, std::int64_t>> outside;  // operand, period
-  std::vector<std::int64_t> periods(1, std::max<std::int64_t>(group.row, 1));
+  std::vector<std::tuple<int, Access::Kind, std::int64_t>> outside;  // operand, how it is read
+  std::vector<std::int64_t> periods;
   for (const int index : group.nodes) {
     const Node& self = node_at(program, index);
     if (const auto period = fold_period(program, self)) {
@@ -397,13 +399,19 @@ std::optional<std::int64_t> tile_of(const ProgramData& program, const std::vecto
       if (access.kind == Access::Kind::periodic) periods.push_back(access.period);
       const int value = root[static_cast<std::size_t>(self.operands[i])];
       if (!std::binary_search(group.nodes.begin(), group.nodes.end(), value))
-        outside.emplace_back(value, access.period);
+        outside.emplace_back(value, access.kind, access.period);
     }
   }
   std::sort(outside.begin(), outside.end());
   outside.erase(std::unique(outside.begin(), outside.end()), outside.end());
-  const std::size_t places = 2 * (group.nodes.size() + outside.size());  // truth values take two
-  auto tile = tile_for(periods);
+  // A place for each, and one more for truth values as bytes, and for values of rows in each element.
+  std::size_t places = group.nodes.size() + outside.size();
+  for (const auto& operand : outside) places += node_at(program, std::get<int>(operand)).result.dtype == DType::bool_;
+  for (const int index : group.nodes) {
+    const Node& self = node_at(program, index);
+    places += self.result.dtype == DType::bool_ || is_of_rows(program, group, self);
+  }
+  auto tile = tile_for(group.row, periods);
   if (tile) tile = std::min(*tile, group.elements);  // every period divides the whole space too
   const bool fits = tile && places <= Tape::most_places && static_cast<std::int64_t>(places) * *tile <= Tape::scratch;
   return fits ? tile : std::nullopt;

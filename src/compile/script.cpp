@@ -219,7 +219,9 @@ class Script::Builder {
   Pieces tiles_, lasting_;  // for one step, for all of them
 };
 
-bool Script::suits(const Step& step) noexcept { return step.tape && step.tape->elements <= step.tape->tile; }
+bool Script::suits(const Step& step) noexcept {
+  return step.tape && step.tape->elements <= std::min(step.tape->tile, Tape::longest_tile);
+}
 
 void Script::move(int value, void* address, bool padded) noexcept {
   Value& moved = values_[static_cast<std::size_t>(value)];

@@ -33,9 +33,10 @@ LoopIndex without_accumulation(LoopIndex index) noexcept;
 /// is cut into tasks of whole tiles; the cut follows from the space alone. Neighbouring elements may form rows of equal
 /// length: then some values have one element per row.
 struct Tape {
-  static constexpr std::int64_t longest_tile = 1024;
+  static constexpr std::int64_t longest_tile = 1024;  ///< but for a single row, or one period of an operand
+  static constexpr std::int64_t longest_row = 4096;
   static constexpr std::size_t most_places = 128;
-  static constexpr std::int64_t scratch = 1 << 16;  ///< elements of all places together
+  static constexpr std::int64_t scratch = 1 << 17;  ///< elements of all places together
 
   /// Where a tile's elements are.
   struct Place {

@@ -153,6 +153,10 @@ class Places {
       base_[k] = reinterpret_cast<std::byte*>(scratch);
       // Without rows, scratch tiles are used up before the next turn of the chain.
       if (place.kind != Tape::Place::Kind::scratch || tape.row > 0) tile_step_[k] = sizeof(float);
+      if (place.kind == Tape::Place::Kind::periodic && place.period == tape.tile) {
+        base_[k] = array;
+        continue;
+      }
       if (place.kind == Tape::Place::Kind::periodic) {
         const auto* x = reinterpret_cast<const float*>(array);
         repeat(x, place.period, tape.tile, scratch);
