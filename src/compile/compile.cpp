@@ -99,6 +99,7 @@ std::string explain(const Compiled& compiled, std::span<const Array> inputs, con
     std::vector<double> seconds(lines, 0.0);
     Run run(compiled.plan);
     for (const Array& input : inputs) run.inputs().push_back({&input, false});
+    (void)run.bind(0, inputs.size(), /*given_up=*/false);
     (void)run.prepare(executor);
     run.execute(executor, seconds);
     for (std::size_t s = 0; s < lines; ++s) samples[s].push_back(seconds[s] * 1e3);
