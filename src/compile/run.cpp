@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "compile/launch.hpp"
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/plan.hpp"
@@ -46,6 +47,7 @@ std::unique_ptr<Workplace> make_workplace(const Plan& plan) {
   for (std::size_t s = 0; s < plan.steps().size(); ++s) {
     const Step& step = plan.steps()[s];
     if (step.tape) place->arrays[s].resize(step.operands.size() + step.results.size());
+    if (step.tasks > 0) place->arrays[s].resize(arrays_of(step));
     if (step.node == nullptr) continue;
     for (const int operand : step.node->operands) {
       const Abstract& type = nodes[static_cast<std::size_t>(operand)].result;
@@ -200,17 +202,25 @@ void Run::execute(const Executor& executor, std::span<double> seconds) noexcept 
       if (s == steps.size()) return;
     }
     const Step& step = steps[s];
+    const auto of_members = seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size());
     const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
     if (place_->script.run(s, 1) == 1) {
       // a small step: done
     } else if (step.blocks > 0) {
-      run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor,
-                seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
+      run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor, of_members);
     } else if (step.tape && step.node != nullptr) {
       std::vector<kernels::Input>& operands = place_->operands[s];
       const std::size_t first = step.operands.size() - operands.size();
       for (std::size_t k = 0; k < operands.size(); ++k) operands[k].data = address(step.operands[first + k]);
       run_product(step, place_->values, operands, place_->local.get(), executor);
+    } else if (step.tasks > 0) {
+      std::size_t k = 0;
+      for (const Step& member : step.members) {
+        for (const auto* values : {&member.operands, &member.results}) {
+          for (const int value : *values) place_->arrays[s][k++] = address(value);
+        }
+      }
+      run_launch(step, place_->arrays[s], place_->arena.get() + step.workspace, executor, of_members);
     } else if (step.tape) {
       std::vector<void*>& arrays = place_->arrays[s];
       std::size_t k = 0;

@@ -327,16 +327,17 @@ void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t 
   }
 }
 
+void run_task(const Tape& tape, std::span<void* const> arrays, std::int64_t task, std::byte* workspace,
+              VectorSet set) noexcept {
+  const std::int64_t together = tiles_per_task(tape) * tape.tile;
+  run_range(tape, loops_of(set), arrays, task * together, std::min(tape.elements, (task + 1) * together),
+            reinterpret_cast<double*>(workspace) + task * tape.columns());
+}
+
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
-  const Loops loops = loops_of(executor.vectors());
-  const std::int64_t tasks = tape.tasks(), columns = tape.columns();
-  auto* const sums = reinterpret_cast<double*>(workspace);
-  executor.parallel_for(tasks, [&](std::int64_t task) {
-    const std::int64_t together = tiles_per_task(tape) * tape.tile;
-    run_range(tape, loops, arrays, task * together, std::min(tape.elements, (task + 1) * together),
-              sums + task * columns);
-  });
-  finish_folds(tape, arrays, tasks, sums);
+  const std::int64_t tasks = tape.tasks();
+  executor.parallel_for(tasks, [&](std::int64_t task) { run_task(tape, arrays, task, workspace, executor.vectors()); });
+  finish_folds(tape, arrays, tasks, reinterpret_cast<const double*>(workspace));
 }
 
 }  // namespace linseed::kernels
