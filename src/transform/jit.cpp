@@ -450,7 +450,10 @@ std::string JitCache::explain() const {
 std::string JitCache::profile(const Entry& entry, const void* const* places) const {
   if (!entry.compiled) return "interpreted op by op\n";
   std::vector<Array> leaves = Arguments(*entry.type->arguments, places).leaves();
-  for (Array& leaf : leaves) leaf = concrete_value(leaf);
+  for (Array& leaf : leaves) {
+    leaf = concrete_value(leaf);
+    if (!leaf.defined()) throw TraceError("jit", "Only a function of Arrays with values can be profiled.");
+  }
   return compile::explain(*entry.compiled, leaves, state_->options.executor);
 }
 
