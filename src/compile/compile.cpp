@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,6 +10,7 @@
 #include <linseed/core/error.hpp>
 
 #include "compile/passes.hpp"
+#include "core/array_node.hpp"
 
 namespace linseed::compile {
 
@@ -91,14 +93,40 @@ std::string describe(const Compiled& compiled, std::span<const double> milliseco
 
 std::string explain(const Compiled& compiled) { return describe(compiled, {}); }
 
+namespace {
+
+/// The same elements in a buffer of its own.
+Array copy_of(const Array& array) {
+  using detail::ArrayNode;
+  auto buffer = detail::allocate(array.shape(), array.dtype());
+  std::memcpy(buffer.get(), ArrayNode::of(array).buffer.get(), detail::bytes_of(array.shape(), array.dtype()));
+  return ArrayNode::fresh(std::move(buffer), array.shape(), array.dtype());
+}
+
+}  // namespace
+
 std::string explain(const Compiled& compiled, std::span<const Array> inputs, const Executor& executor) {
   constexpr std::size_t runs = 9;
   const std::size_t lines = compiled.plan.lines();
   std::vector<std::vector<double>> samples(lines);
+  // What comes back in the place where it went in is given up, as a training loop does: here copies of it.
+  std::vector<char> carried(inputs.size(), 0);
+  for (const int home : compiled.plan.homes()) {
+    if (home >= 0) carried[static_cast<std::size_t>(home)] = 1;
+  }
+  std::vector<Array> copies(inputs.size());
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    if (carried[k]) copies[k] = copy_of(inputs[k]);
+  }
   for (std::size_t i = 0; i < runs; ++i) {
     std::vector<double> seconds(lines, 0.0);
     Run run(compiled.plan);
-    for (const Array& input : inputs) run.inputs().push_back({&input, false});
+    for (std::size_t k = 0; k < inputs.size(); ++k)
+      run.inputs().push_back({carried[k] ? &copies[k] : &inputs[k], true});
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      (void)run.bind(k, k + 1, /*given_up=*/carried[k] != 0);
+      run.keep(k, k + 1, carried[k] != 0);
+    }
     (void)run.prepare(executor);
     run.execute(executor, seconds);
     for (std::size_t s = 0; s < lines; ++s) samples[s].push_back(seconds[s] * 1e3);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "compile/launch.hpp"
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/phases.hpp"
@@ -39,6 +40,7 @@ Plan::Plan(Program program, const Options& options)
     for (const int output : this->program().outputs)
       outputs[static_cast<std::size_t>(root_[static_cast<std::size_t>(output)])] = 1;
     join_products(this->program(), outputs, steps_);
+    join_launches(this->program(), outputs, steps_);
   }
   place_locals();
   place_values(schedule);
@@ -131,7 +133,7 @@ void Plan::place_values(const Schedule& schedule) {
       if (std::find(taken.begin(), taken.end(), block) != taken.end()) continue;
       if (bytes_of(nodes[static_cast<std::size_t>(operand)].result) ==
               bytes_of(nodes[static_cast<std::size_t>(result)].result) &&
-          can_write_over(steps_[s], operand, result))
+          may_write_over(steps_[s], operand, result))
         return block;
     }
     return -1;
@@ -200,7 +202,7 @@ void Plan::find_takeovers() {
   const auto can_take = [&](std::size_t step, int result, std::size_t input) {
     const int value = program().inputs[input];
     if (!available[input] || last_read[input] > static_cast<int>(step) || !same_buffer(value, result)) return false;
-    return last_read[input] < static_cast<int>(step) || can_write_over(steps_[step], value, result);
+    return last_read[input] < static_cast<int>(step) || may_write_over(steps_[step], value, result);
   };
   const auto take = [&](std::size_t computed, int input) {
     takeover_[computed] = input;
@@ -293,6 +295,8 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
     std::string what;
     if (step.blocks > 0) {
       what = fmt::format("phase of {} blocks, {} bytes per worker:", step.blocks, step.local_bytes);
+    } else if (step.tasks > 0) {
+      what = fmt::format("launch of {} tasks:", step.tasks);
     } else if (step.tape) {
       if (step.node != nullptr) what = describe(step, blocks) + ", its rows used up: ";
       what += fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
@@ -311,7 +315,7 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
   };
   for (const Step& step : steps_) {
     add_line(step, "", 1);
-    for (const Step& member : step.members) add_line(member, " |", step.blocks);
+    for (const Step& member : step.members) add_line(member, " |", std::max<std::int64_t>(step.blocks, 1));
   }
   return text;
 }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "compile/launch.hpp"
 #include "compile/pack.hpp"
 #include "compile/phase.hpp"
 #include "compile/plan.hpp"
@@ -46,6 +47,7 @@ std::unique_ptr<Workplace> make_workplace(const Plan& plan) {
   for (std::size_t s = 0; s < plan.steps().size(); ++s) {
     const Step& step = plan.steps()[s];
     if (step.tape) place->arrays[s].resize(step.operands.size() + step.results.size());
+    if (step.tasks > 0) place->arrays[s].resize(arrays_of(step));
     if (step.node == nullptr) continue;
     for (const int operand : step.node->operands) {
       const Abstract& type = nodes[static_cast<std::size_t>(operand)].result;
@@ -55,6 +57,8 @@ std::unique_ptr<Workplace> make_workplace(const Plan& plan) {
   place->script = Script(plan, place->values);
   place->made.resize(plan.computed().size());
   place->outputs.resize(plan.program().outputs.size());
+  place->uses.resize(plan.program().inputs.size());
+  place->bound.resize(plan.program().inputs.size());
   return place;
 }
 
@@ -72,7 +76,6 @@ Run::Run(const Plan& plan) : plan_(plan), place_(plan.workplaces().take()) {
 
 Run::~Run() {
   place_->inputs.clear();
-  place_->uses.clear();
   if (place_->arrangement) {
     for (const std::size_t c : place_->arrangement->made) place_->made[c].reset();
     for (const std::size_t k : place_->arrangement->handed) place_->outputs[k] = Array();
@@ -80,19 +83,40 @@ Run::~Run() {
   plan_.workplaces().keep(std::move(place_));
 }
 
-std::span<Run::Use> Run::uses() {
-  place_->uses.resize(place_->inputs.size());
-  return place_->uses;
+Run::Bound Run::bind(std::size_t first, std::size_t last, bool given_up) noexcept {
+  // Small steps wait for this, hence all at once instead of one condition after the other.
+  Workplace& place = *place_;
+  bool concrete = true, unshared = true, other = false, moved = false;
+  for (std::size_t i = first; i < last; ++i) {
+    const Tree::LeafPlace& leaf = place.inputs[i];
+    const ArrayNode& node = *ArrayNode::peek(*leaf.array);
+    const void* const elements = node.buffer.get();
+    const bool sole = (ArrayNode::holders(*leaf.array) == 1) & (node.buffer.use_count() == 1);
+    const bool donated = given_up & leaf.unshared & node.writable & sole;  // one handle is all that refers to them
+    concrete &= elements != nullptr;
+    unshared &= leaf.unshared;
+    other |= donated != place.uses[i].donated;
+    moved |= (elements != place.bound[i]) | !node.writable;
+    place.uses[i].donated = donated;
+  }
+  place.other_uses |= other;
+  place.moved |= moved;
+  return {.concrete = concrete, .unshared = unshared};
+}
+
+void Run::keep(std::size_t first, std::size_t last, bool kept) noexcept {
+  Workplace& place = *place_;
+  if (first == last || place.uses[first].kept == kept) return;
+  for (std::size_t i = first; i < last; ++i) place.uses[i].kept = kept;
+  place.other_uses = true;
 }
 
 /// Finds what follows from the uses.
 void Run::arrange() {
   const auto& program = plan_.program();
   Workplace::Arrangement found;
-  found.uses = place_->uses;
   found.written_over_by.assign(place_->inputs.size(), -1);
-  found.bound.assign(place_->inputs.size(), nullptr);
-  const auto use_of = [&](int input) { return found.uses[static_cast<std::size_t>(input)]; };
+  const auto use_of = [&](int input) { return place_->uses[static_cast<std::size_t>(input)]; };
   for (std::size_t c = 0; c < plan_.computed().size(); ++c) {
     const int source = plan_.takeovers()[c];
     if (source >= 0 && use_of(source).donated) {
@@ -111,26 +135,37 @@ void Run::arrange() {
     if (!stays) found.handed.push_back(k);
   }
   place_->arrangement = std::move(found);
+  place_->other_uses = false;
+  std::fill(place_->bound.begin(), place_->bound.end(), nullptr);
+  place_->moved = true;
+}
+
+/// Tells the steps where the inputs are.
+void Run::follow_inputs() noexcept {
+  Workplace& place = *place_;
+  for (std::size_t i = 0; i < place.inputs.size(); ++i) {
+    const ArrayNode& node = *ArrayNode::peek(*place.inputs[i].array);
+    auto* const address = const_cast<void*>(node.buffer.get());
+    if (place.bound[i] == address) continue;
+    place.bound[i] = node.writable ? address : nullptr;
+    move(plan_.program().inputs[i], address, node.writable);
+    if (const int value = place.arrangement->written_over_by[i]; value >= 0) move(value, address, true);
+  }
+  place.moved = false;
+}
+
+void Run::move(int value, void* address, bool padded) noexcept {
+  place_->values[static_cast<std::size_t>(value)] = address;
+  place_->script.move(value, address, padded);
 }
 
 std::span<Array> Run::prepare(const Executor& executor) {
   const auto& program = plan_.program();
   const auto input = [&](int index) -> const Array& { return *place_->inputs[static_cast<std::size_t>(index)].array; };
-  const auto move = [&](int value, void* address, bool padded) {
-    place_->values[static_cast<std::size_t>(value)] = address;
-    place_->script.move(value, address, padded);
-  };
   place_->local.require(plan_.local_bytes() * static_cast<std::size_t>(executor.threads()));
-  if (const auto now = uses(); !place_->arrangement || !std::ranges::equal(now, place_->arrangement->uses)) arrange();
+  if (place_->other_uses) arrange();
+  if (place_->moved) follow_inputs();
   Workplace::Arrangement& arrangement = *place_->arrangement;
-  for (std::size_t i = 0; i < place_->inputs.size(); ++i) {
-    const ArrayNode& node = *ArrayNode::peek(*place_->inputs[i].array);
-    auto* const address = const_cast<void*>(node.buffer.get());
-    if (arrangement.bound[i] == address) continue;
-    arrangement.bound[i] = node.writable ? address : nullptr;
-    move(program.inputs[i], address, node.writable);
-    if (const int value = arrangement.written_over_by[i]; value >= 0) move(value, address, true);
-  }
   for (const std::size_t c : arrangement.made) {
     const int value = plan_.computed()[c];
     const Abstract& type = program.nodes[static_cast<std::size_t>(value)].result;
@@ -162,18 +197,30 @@ void Run::execute(const Executor& executor, std::span<double> seconds) noexcept 
   const auto steps = plan_.steps();
   std::size_t line = 0;
   for (std::size_t s = 0; s < steps.size(); line += 1 + steps[s].members.size(), ++s) {
+    if (seconds.empty()) {
+      s += place_->script.run(s, steps.size());
+      if (s == steps.size()) return;
+    }
     const Step& step = steps[s];
+    const auto of_members = seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size());
     const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
-    if (place_->script.run(s)) {
+    if (place_->script.run(s, 1) == 1) {
       // a small step: done
     } else if (step.blocks > 0) {
-      run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor,
-                seconds.empty() ? seconds : seconds.subspan(line + 1, step.members.size()));
+      run_phase(step, place_->values, place_->arena.get() + step.workspace, place_->local.get(), executor, of_members);
     } else if (step.tape && step.node != nullptr) {
       std::vector<kernels::Input>& operands = place_->operands[s];
       const std::size_t first = step.operands.size() - operands.size();
       for (std::size_t k = 0; k < operands.size(); ++k) operands[k].data = address(step.operands[first + k]);
       run_product(step, place_->values, operands, place_->local.get(), executor);
+    } else if (step.tasks > 0) {
+      std::size_t k = 0;
+      for (const Step& member : step.members) {
+        for (const auto* values : {&member.operands, &member.results}) {
+          for (const int value : *values) place_->arrays[s][k++] = address(value);
+        }
+      }
+      run_launch(step, place_->arrays[s], place_->arena.get() + step.workspace, executor, of_members);
     } else if (step.tape) {
       std::vector<void*>& arrays = place_->arrays[s];
       std::size_t k = 0;

@@ -40,13 +40,10 @@ struct Workplace {
   struct Use {
     bool donated = false;  ///< its elements may be overwritten: nobody else refers to them
     bool kept = false;     ///< its handle stays where it is, and stands for the output whose home it is
-    friend bool operator==(const Use&, const Use&) = default;
   };
   /// What follows from the uses alone, and so remains from run to run.
   struct Arrangement {
-    std::vector<Use> uses;             // of which this is the consequence
     std::vector<int> written_over_by;  // per input: the computed value that takes its elements, or -1
-    std::vector<const void*> bound;    // per input: where the steps expect it, or null: to be told in each run
     std::vector<std::size_t> made;     // computed outputs that need a new buffer
     std::vector<std::size_t> handed;   // outputs that need a new handle
   };
@@ -58,7 +55,9 @@ struct Workplace {
   Script script;
   std::vector<std::shared_ptr<void>> made;  // per computed output: a new buffer
   std::vector<Tree::LeafPlace> inputs;
-  std::vector<Use> uses;                   // per input
+  std::vector<Use> uses;                   // per input, of the latest run
+  std::vector<const void*> bound;          // per input: where the steps expect it, or null: to be told in each run
+  bool other_uses = true, moved = true;    // whether the arrangement, or some address, is out of date
   std::vector<Array> outputs;              // per output
   std::optional<Arrangement> arrangement;  // of the latest run
 };
@@ -78,18 +77,24 @@ class Workplaces {
 /// One run of a plan. Several may be under way at the same time.
 class Run {
  public:
-  using Use = Workplace::Use;
-
   /// Throws MemoryError.
   explicit Run(const Plan& plan);
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
   ~Run();
 
-  /// The inputs, to be filled in: concrete Arrays that outlive the run.
+  /// The inputs, to be filled in: defined Arrays that outlive the run.
   [[nodiscard]] std::vector<Tree::LeafPlace>& inputs() noexcept { return place_->inputs; }
-  /// One per input, once these are there; by default each is only read.
-  [[nodiscard]] std::span<Use> uses();
+  struct Bound {
+    bool concrete;  ///< all of them; else this is no run
+    bool unshared;  ///< all of them
+  };
+  /// To be called, once they are there, for all inputs, some neighbours at a time. `given_up`: what nobody else refers
+  /// to may be overwritten.
+  Bound bind(std::size_t first, std::size_t last, bool given_up) noexcept;
+  /// Says the same of all neighbours that were bound at a time: whether each is to stay where it is, and to stand for
+  /// the output whose home it is.
+  void keep(std::size_t first, std::size_t last, bool kept) noexcept;
 
   /// Makes the outputs, still without values. An output that is the kept input at its home is left empty. All memory is
   /// there when this returns: a MemoryError leaves the inputs as they were.
@@ -101,6 +106,8 @@ class Run {
 
  private:
   void arrange();
+  void follow_inputs() noexcept;
+  void move(int value, void* address, bool padded) noexcept;
 
   const Plan& plan_;
   std::unique_ptr<Workplace> place_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "compile/pack.hpp"
 #include "compile/plan.hpp"
@@ -77,12 +78,21 @@ class Script::Builder {
   }
 
   void finish() {
+    std::size_t end = script_.ranges_.size();
+    for (std::size_t s = script_.ranges_.size(); s-- > 0;) {
+      Range& range = script_.ranges_[s];
+      if (range.first == range.last) end = s;
+      range.end = end;
+    }
     script_.values_.resize(values_.size());
     for (const Mention& mention : mentions_) {
       Call& call = script_.calls_[mention.call];
-      void*& place = mention.operand < 0 ? call.result : call.operands[static_cast<std::size_t>(mention.operand)];
-      const auto value = static_cast<std::size_t>(mention.value);
-      script_.values_[value].places.push_back(&place);
+      Value& value = script_.values_[static_cast<std::size_t>(mention.value)];
+      if (mention.operand < 0) {
+        value.written.push_back(&call.result);
+      } else {
+        value.read.push_back(&call.operands[static_cast<std::size_t>(mention.operand)]);
+      }
     }
     for (std::size_t i = 0; i < values_.size(); ++i) script_.move(static_cast<int>(i), values_[i]);
     for (const int input : plan_.program().inputs) may_be_copied(input);
@@ -104,6 +114,13 @@ class Script::Builder {
     std::size_t call;
     int operand;  // -1: the result
   };
+  /// Which elements of a value are at the places of a tile.
+  struct Pattern {
+    int value;
+    Tape::Place::Kind kind;
+    std::int64_t period, count;
+    auto operator<=>(const Pattern&) const = default;
+  };
 
   void add_call(Call call, Address result, std::initializer_list<Address> operands) {
     const auto mention = [&](Address address, int operand) {
@@ -121,7 +138,7 @@ class Script::Builder {
 
   void may_be_copied(int index) {
     Value& value = script_.values_[static_cast<std::size_t>(index)];
-    if (value.places.empty()) return;
+    if (value.read.empty()) return;
     value.bytes = bytes_of(plan_.program().nodes[static_cast<std::size_t>(index)].result);
     value.copy = lasting_.take(static_cast<std::int64_t>(value.bytes / sizeof(float)) + 1);
   }
@@ -143,34 +160,15 @@ class Script::Builder {
         places.push_back({.memory = tiles_.take(tape.elements)});
         continue;
       }
-      const int value = value_of(place.array);
-      Call call{.function = place.kind == Kind::periodic ? kernels::repeat : kernels::spread,
-                .count = tape.elements,
-                .period = place.period};
-      if (plan_.location(value).kind == Location::Kind::constant) {  // once and for all
-        places.push_back({.memory = lasting_.take(tape.elements)});
-        call.result = places.back().memory;
-        call.operands[0] = values_[static_cast<std::size_t>(value)];
-        call();
-      } else {
-        places.push_back({.memory = tiles_.take(tape.elements)});
-        const std::int64_t source = plan_.program().nodes[static_cast<std::size_t>(value)].result.shape.elements();
-        if (Permutation::fits(source, tape.elements, plan_.vectors())) {
-          std::vector<std::int64_t> chosen;
-          for (std::int64_t i = 0; i < tape.elements; ++i)
-            chosen.push_back(place.kind == Kind::periodic ? i % place.period : i / place.period);
-          call = {.function = kernels::permute, .details = kept<Permutation>(chosen, source)};
-        }
-        add_call(call, places.back(), {{.value = value}});
-      }
+      places.push_back({.memory = spread(value_of(place.array), place.kind, place.period, tape.elements)});
     }
     std::vector<char> begun(tape.places.size(), 0);
     const std::int64_t rows = tape.row > 0 ? tape.elements / tape.row : 0;
     for (const Tape::Instruction& step_of_tape : tape.instructions) {
       if (step_of_tape.row_op != kernels::RowOp::none) {
-        add_call(
-            {.row_loop = kernels::row_loop_of(step_of_tape.row_op, plan_.vectors()), .count = rows, .period = tape.row},
-            places[step_of_tape.result], {places[step_of_tape.operands[0]]});
+        const kernels::RowLoop loop = kernels::row_loop_of(step_of_tape.row_op, plan_.vectors());
+        add_call({.loop = kernels::run_rows, .count = rows}, places[step_of_tape.result],
+                 {places[step_of_tape.operands[0]], {}, kept(kernels::Rows{loop, tape.row})});
         continue;
       }
       kernels::LoopIndex loop = step_of_tape.loop;
@@ -183,8 +181,9 @@ class Script::Builder {
                {places[a], places[b], places[c]});
     }
     for (const Tape::Fold& fold : tape.folds) {
-      add_call({.function = kernels::fold, .count = tape.elements, .period = fold.period},
-               {.value = value_of(fold.array)}, {places[fold.accumulator]});
+      add_call({.loop = kernels::fold_of(fold.period, plan_.vectors()), .count = tape.elements},
+               {.value = value_of(fold.array)},
+               {places[fold.accumulator], {}, kept(kernels::Period{fold.period, tape.elements})});
     }
   }
 
@@ -196,28 +195,75 @@ class Script::Builder {
     const auto product =
         kernels::cpu::small_product(step.node->attributes, shape(0), shape(1), step.node->result.dtype);
     if (!product) return;
-    Call call;
+    const Address left{.value = step.operands[0]}, right{.value = step.operands[1]}, result{.value = step.results[0]};
     if (PermutedProduct::fits(*product, plan_.vectors())) {
-      call = {.function = kernels::multiply_few, .details = kept<PermutedProduct>(*product)};
+      add_call({.loop = kernels::multiply_few}, result, {left, right, kept(PermutedProduct(*product))});
     } else {
-      call = {.function = kernels::multiply, .details = kept<SmallGemm>(*product, plan_.vectors())};
+      add_call({.loop = kernels::multiply}, result, {left, right, kept(SmallGemm(*product, plan_.vectors()))});
     }
-    add_call(call, {.value = step.results[0]}, {{.value = step.operands[0]}, {.value = step.operands[1]}});
   }
 
-  /// Makes details of a call, which live as long as the script.
-  template <class T>
-  const void* kept(const auto&... arguments) {
-    script_.details_.push_back(std::make_shared<const T>(arguments...));
-    return script_.details_.back().get();
+  /// Memory with so many elements of a value repeated or spread. That of a few elements serves all steps: it is filled
+  /// once in a run, a constant's once and for all.
+  void* spread(int value, Tape::Place::Kind kind, std::int64_t period, std::int64_t elements) {
+    const bool repeats = kind == Tape::Place::Kind::periodic;
+    const std::int64_t source = plan_.program().nodes[static_cast<std::size_t>(value)].result.shape.elements();
+    const bool constant = plan_.location(value).kind == Location::Kind::constant;
+    const std::int64_t count = in_vectors(elements);
+    void* fresh = nullptr;
+    void*& memory = constant || count <= most_shared ? spread_[{value, kind, source == 1 ? 1 : period, count}] : fresh;
+    if (memory != nullptr) return memory;
+    memory = (&memory == &fresh ? tiles_ : lasting_).take(count);
+    Call call{.count = count};
+    Address details;
+    if (source == 1) {
+      call.loop = kernels::fill;
+    } else {
+      call.loop = repeats ? kernels::repeat : kernels::spread;
+      details = kept(kernels::Period{period, source});
+    }
+    if (constant) {
+      call.result = memory;
+      call.operands = {values_[static_cast<std::size_t>(value)], nullptr, details.memory};
+      call();
+      return memory;
+    }
+    if (Permutation::fits(source, count, plan_.vectors())) {
+      std::vector<std::int64_t> chosen;
+      for (std::int64_t i = 0; i < count; ++i)
+        chosen.push_back(repeats ? i % period : std::min(i / period, source - 1));
+      call.loop = kernels::permute;
+      details = kept(Permutation(chosen, source));
+    }
+    add_call(call, {.memory = memory}, {{.value = value}, {}, details});
+    return memory;
   }
+
+  /// Keeps details of a call as long as the script lives.
+  template <class T>
+  Address kept(T details) {
+    script_.details_.push_back(std::make_shared<T>(std::move(details)));
+    return {.memory = script_.details_.back().get()};
+  }
+
+  static constexpr std::int64_t most_shared = 256;  // elements
 
   Script& script_;
   const Plan& plan_;
   std::span<void* const> values_;
   std::vector<Mention> mentions_;
+  std::map<Pattern, void*> spread_;
   Pieces tiles_, lasting_;  // for one step, for all of them
 };
+
+std::size_t Script::run(std::size_t step, std::size_t most) const noexcept {
+  const Range& range = ranges_[step];
+  const std::size_t steps = std::min(range.end - step, most);
+  if (steps == 0) return 0;
+  const Call* const last = calls_.data() + ranges_[step + steps - 1].last;
+  for (const Call* call = calls_.data() + range.first; call != last; ++call) (*call)();
+  return steps;
+}
 
 bool Script::suits(const Step& step) noexcept {
   return step.tape && step.tape->elements <= std::min(step.tape->tile, Tape::longest_tile);
@@ -231,7 +277,8 @@ void Script::move(int value, void* address, bool padded) noexcept {
   }
   if (moved.address == address) return;
   moved.address = address;
-  for (void** place : moved.places) *place = address;
+  for (void** place : moved.written) *place = address;
+  for (const void** place : moved.read) *place = address;
 }
 
 Script::Script(const Plan& plan, std::span<void* const> values) {

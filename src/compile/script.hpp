@@ -27,19 +27,17 @@ class Script {
   /// Tells where a value is from now on. `padded`: its memory goes on to a multiple of 64 bytes; otherwise a small step
   /// works on a copy of it, which this makes.
   void move(int value, void* address, bool padded = true) noexcept;
-  /// Runs a step. False, and nothing is done, if it is not a small one.
-  bool run(std::size_t step) const noexcept {
-    const auto [first, last] = ranges_[step];
-    for (std::size_t k = first; k < last; ++k) calls_[k]();
-    return first < last;
-  }
+  /// Runs this step and those that follow, at most so many of them, up to one that is not small. Gives their number.
+  std::size_t run(std::size_t step, std::size_t most) const noexcept;
 
  private:
   struct Range {
-    std::size_t first = 0, last = 0;
+    std::size_t first = 0, last = 0;  // calls
+    std::size_t end = 0;              // the next step that is not small
   };
   struct Value {
-    std::vector<void**> places = {};  // where its address is written down
+    std::vector<void**> written = {};  // where its address is written down
+    std::vector<const void**> read = {};
     void* address = nullptr;
     void* copy = nullptr;  // memory for one
     std::size_t bytes = 0;
@@ -48,7 +46,7 @@ class Script {
   std::vector<Range> ranges_;  // per step
   std::vector<Value> values_;  // per root value
   std::vector<std::unique_ptr<std::byte[]>> memory_;
-  std::vector<std::shared_ptr<const void>> details_;  // of the calls
+  std::vector<std::shared_ptr<void>> details_;  // of the calls
 
   class Builder;
 };

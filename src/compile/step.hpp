@@ -23,7 +23,7 @@ struct Piece {
   std::size_t local = shared;  ///< offset in the memory of a worker, if nobody outside the phase reads the value
 };
 
-/// A kernel call, or a phase of them.
+/// A kernel call, a phase of them, or a launch: fused groups that do not depend on each other, all tasks together.
 struct Step {
   std::vector<int> operands = {};                   ///< root values
   std::vector<int> results = {};                    ///< root values
@@ -35,9 +35,13 @@ struct Step {
 
   // Of a phase: every block passes through all members before the next one does.
   std::int64_t blocks = 0;
-  bool backwards = false;  ///< the last block first: what the phase before has used last is still in a cache
-  std::vector<Step> members = {};
-  std::size_t local_bytes = 0;  ///< what each worker needs; of a product that is used up, too
+  bool backwards = false;          ///< the last block first: what the phase before has used last is still in a cache
+  std::vector<Step> members = {};  ///< of a launch, too
+  std::size_t local_bytes = 0;     ///< what each worker needs; of a product that is used up, too
+
+  std::int64_t tasks = 0;       ///< of a launch
+  std::int64_t first_task = 0;  ///< of a member of a launch: among all tasks
+  std::size_t first_array = 0;  ///< of a member of a launch: among the arrays of all
 
   // Of a member of a phase.
   std::vector<Piece> pieces = {};           ///< of operands, then results; of a product that is used up, per row

@@ -36,15 +36,15 @@ const ArrayNode& ArrayNode::of(const Array& array) {
 Array ArrayNode::make(ArrayNode node) { return Array(std::make_shared<const ArrayNode>(std::move(node))); }
 
 Array ArrayNode::concrete(std::shared_ptr<const void> buffer, const Shape& shape, DType dtype) {
-  return make({.shape = shape, .dtype = dtype, .buffer = std::move(buffer)});
+  return make({.buffer = std::move(buffer), .dtype = dtype, .shape = shape});
 }
 
 Array ArrayNode::fresh(std::shared_ptr<void> buffer, const Shape& shape, DType dtype) {
-  return make({.shape = shape, .dtype = dtype, .buffer = std::move(buffer), .writable = true});
+  return make({.buffer = std::move(buffer), .writable = true, .dtype = dtype, .shape = shape});
 }
 
 Array ArrayNode::traced(std::shared_ptr<Trace> trace, int index, const Shape& shape, DType dtype, Array value) {
-  return make({.shape = shape, .dtype = dtype, .trace = std::move(trace), .index = index, .value = std::move(value)});
+  return make({.dtype = dtype, .shape = shape, .trace = std::move(trace), .index = index, .value = std::move(value)});
 }
 
 Array settled(const Array& array) {

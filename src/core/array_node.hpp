@@ -15,10 +15,10 @@ namespace detail {
 /// - `trace`: the result of node `index` of that trace; `value` is what it stands for one trace further out, and is
 ///   empty while `jit` traces.
 struct ArrayNode {
-  Shape shape = {};
-  DType dtype = DType::float32;
-  std::shared_ptr<const void> buffer = {};
+  std::shared_ptr<const void> buffer = {};  // in front: what each call of a compiled function looks at
   bool writable = false;  ///< the buffer was allocated by linseed: a compiled step may reuse it when it is donated
+  DType dtype = DType::float32;
+  Shape shape = {};
   std::shared_ptr<Trace> trace = {};
   int index = -1;
   Array value = {};

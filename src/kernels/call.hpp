@@ -10,41 +10,45 @@ namespace linseed::kernels {
 /// A piece of work on a few elements, with everything known that can be known beforehand: addresses too. Such calls in
 /// a row are what a small program becomes, since there the way to a kernel would take longer than the kernel.
 struct Call {
-  using Function = void (*)(const Call&) noexcept;
-
-  Loop loop = nullptr;         ///< one loop of a tape, or
-  RowLoop row_loop = nullptr;  ///< one between elements and `count` rows of length `period`, or
-  Function function = nullptr;
+  Loop loop = nullptr;  ///< of a tape, or a function of those below
   void* result = nullptr;
-  std::array<void*, 3> operands = {};
-  std::int64_t count = 0;         ///< of elements of the result (of the operand, for sums)
-  std::int64_t period = 0;        ///< of `repeat`, `spread` and `fold`
-  const void* details = nullptr;  ///< of other functions
+  std::array<const void*, 3> operands = {};
+  std::int64_t count = 0;  ///< of elements of the result (of the operand, for sums; rows, between elements and rows)
 
   void operator()() const noexcept {
-    auto* const y = static_cast<float*>(result);
     const auto x = [this](std::size_t i) { return static_cast<const float*>(operands[i]); };
-    if (loop != nullptr) {
-      loop(y, x(0), x(1), x(2), count);
-    } else if (row_loop != nullptr) {
-      row_loop(y, x(0), period, count);
-    } else {
-      function(*this);
-    }
+    loop(static_cast<float*>(result), x(0), x(1), x(2), count);
   }
 };
 
-/// result[i] = operand[i % period]
-void repeat(const Call& call) noexcept;
-/// result[i] = operand[i / period]
-void spread(const Call& call) noexcept;
-/// result[j] = sum over all i with i % period == j of operand[i], as a tape of one task adds them.
-void fold(const Call& call) noexcept;
-/// The same as these two for few elements: `details` is a cpu::Permutation.
-void permute(const Call& call) noexcept;
-/// One product of small matrices: `details` is a cpu::SmallGemm.
-void multiply(const Call& call) noexcept;
-/// One product of matrices of a few elements: `details` is a cpu::PermutedProduct.
-void multiply_few(const Call& call) noexcept;
+// What is no loop of a tape has its details where the third operand would be. Results are memory of whole vectors.
+
+/// result[i] = operand[i % period]; the details are a `Period`.
+void repeat(float* result, const float* operand, const float*, const float* details, std::int64_t count) noexcept;
+/// result[i] = operand[i / period], the last one for all that follow; the details are a `Period`.
+void spread(float* result, const float* operand, const float*, const float* details, std::int64_t count) noexcept;
+struct Period {
+  std::int64_t period, source;  ///< elements of the operand
+};
+/// result[i] = operand[0]
+void fill(float* result, const float* operand, const float*, const float*, std::int64_t count) noexcept;
+/// A call of `repeat` or `spread` for few elements; the details are a cpu::Permutation.
+void permute(float* result, const float* operand, const float*, const float* details, std::int64_t) noexcept;
+
+/// result[j] = sum over all i with i % period == j of operand[i], as a tape of one task adds them; the details are a
+/// `Period`. The vectors do not show in the bits.
+Loop fold_of(std::int64_t period, VectorSet set) noexcept;
+
+/// A loop between elements and rows; the details are a `Rows`.
+void run_rows(float* result, const float* operand, const float*, const float* details, std::int64_t count) noexcept;
+struct Rows {
+  RowLoop loop;
+  std::int64_t length;
+};
+
+/// One product of small matrices; the details are a cpu::SmallGemm.
+void multiply(float* result, const float* left, const float* right, const float* details, std::int64_t) noexcept;
+/// One product of matrices of a few elements; the details are a cpu::PermutedProduct.
+void multiply_few(float* result, const float* left, const float* right, const float* details, std::int64_t) noexcept;
 
 }  // namespace linseed::kernels

@@ -98,6 +98,10 @@ struct Tape {
 /// tasks.
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept;
 
+/// One task of those that `run` does, which leaves its sums in the workspace; `finish_folds` completes them.
+void run_task(const Tape& tape, std::span<void* const> arrays, std::int64_t task, std::byte* workspace,
+              VectorSet set) noexcept;
+
 /// Runs a tape over its first `elements` elements only, on the calling thread, and leaves its folds' sums, one after
 /// the other, in `sums`. With the arrays moved on, this computes any piece of the whole that starts at a multiple of
 /// every period.

@@ -61,11 +61,21 @@ class Arguments {
 
 pytree::Places places_in(const pytree::Any& tuple) { return {tuple.type(), tuple.get()}; }
 
-bool same_signature(const Arguments& a, const Arguments& b) {
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (!pytree::same_signature(a[i], b[i])) return false;
-  }
-  return true;
+/// Where a piece of the arguments is in a call.
+const void* place_of(const JitCache::ArgumentPiece& piece, const void* const* places) noexcept {
+  return static_cast<const std::byte*>(places[piece.argument]) + piece.offset;
+}
+
+bool is_for(const JitCache::Entry& entry, const void* const* places) {
+  return std::all_of(entry.pieces.begin(), entry.pieces.end(), [&](const JitCache::ArgumentPiece& piece) {
+    const void* const place = place_of(piece, places);
+    switch (piece.type->kind) {
+      case pytree::Type::Kind::constant: return piece.type->equal(piece.like, place);
+      case pytree::Type::Kind::array:
+        return pytree::same_abstract(*static_cast<const Array*>(piece.like), *static_cast<const Array*>(place));
+      default: return pytree::same_signature({piece.type, piece.like}, {piece.type, place});
+    }
+  });
 }
 
 std::vector<std::string> differences(const Arguments& before, const Arguments& now) {
@@ -119,8 +129,8 @@ struct JitCache::State {
     const Link* older;
   };
   struct Found {
-    std::shared_ptr<const Entry> match;  ///< with this signature, or null
-    const Entry* latest = nullptr;       ///< of these types, or null
+    const Entry* match = nullptr;   ///< with this signature, or null
+    const Entry* latest = nullptr;  ///< of these types, or null
   };
 
   explicit State(JitOptions jit_options) : options(std::move(jit_options)) {}
@@ -130,13 +140,13 @@ struct JitCache::State {
     for (const Link* link = newest.load(); link != nullptr;) delete std::exchange(link, link->older);
   }
 
-  [[nodiscard]] Found find(const CallType& type, const Arguments& arguments) const {
+  [[nodiscard]] Found find(const CallType& type, const void* const* places) const {
     Found found;
     for (const Link* link = newest.load(std::memory_order_acquire); link != nullptr; link = link->older) {
       if (link->entry->type != &type) continue;
       if (found.latest == nullptr) found.latest = link->entry.get();
-      if (!same_signature(Arguments(*type.arguments, places_in(link->entry->arguments).data()), arguments)) continue;
-      found.match = link->entry;
+      if (!is_for(*link->entry, places)) continue;
+      found.match = link->entry.get();
       break;
     }
     return found;
@@ -156,6 +166,14 @@ struct JitCache::State {
 
 namespace {
 
+/// Calls `visit(places)` with the places of a result's parts: those of a tuple, or its own.
+template <class Visit>
+void with_parts(const pytree::Type& type, void* result, const Visit& visit) {
+  if (type.kind != pytree::Type::Kind::tuple) return visit(&result);
+  const pytree::Places places(type, result);
+  visit(places.data());
+}
+
 /// The parts of a result, each beside the argument that it can take the place of.
 std::vector<JitCache::ResultPart> parts_of(const pytree::Any& result, const Arguments& arguments) {
   std::vector<pytree::View> views{result.view()};
@@ -171,7 +189,7 @@ std::vector<JitCache::ResultPart> parts_of(const pytree::Any& result, const Argu
   for (const pytree::View& view : views) {
     parts.push_back({view.type, outputs, pytree::leaves(view).size(), -1});
     outputs += parts.back().outputs;
-    for (std::size_t i = 0; i < arguments.size() && view.type->move != nullptr; ++i) {
+    for (std::size_t i = 0; i < arguments.size() && view.type->copy != nullptr; ++i) {
       if (taken[i] || arguments[i].type != view.type || !pytree::same_signature(arguments[i], view)) continue;
       parts.back().argument = static_cast<int>(i);
       taken[i] = 1;
@@ -179,6 +197,31 @@ std::vector<JitCache::ResultPart> parts_of(const pytree::Any& result, const Argu
     }
   }
   return parts;
+}
+
+/// `result` without what may come from arguments: copying and replacing it would cost more than a small program.
+pytree::Any blank_of(const CallType& type, const pytree::Any& result, const std::vector<JitCache::ResultPart>& parts) {
+  pytree::Any blank = type.copy_result(result.get()), taken = type.copy_result(result.get());
+  with_parts(*type.result, blank.get(), [&](void* const* from) {
+    with_parts(*type.result, taken.get(), [&](void* const* to) {
+      for (std::size_t i = 0; i < parts.size(); ++i) {
+        if (parts[i].argument >= 0) parts[i].type->move(to[i], from[i]);
+      }
+    });
+  });
+  return blank;
+}
+
+/// What the arguments of a signature are made of.
+std::vector<JitCache::ArgumentPiece> pieces_of(const CallType& type, const pytree::Any& signature) {
+  const pytree::Places places = places_in(signature);
+  const Arguments arguments(*type.arguments, places.data());
+  std::vector<JitCache::ArgumentPiece> pieces;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    for (const pytree::Piece& piece : pytree::pieces_of(arguments[i]))
+      pieces.push_back({i, piece.type, piece.offset, static_cast<const std::byte*>(places[i]) + piece.offset});
+  }
+  return pieces;
 }
 
 JitCache::Entry trace(const CallType& type, const void* function, const void* const* places, bool carry_check) {
@@ -198,7 +241,16 @@ JitCache::Entry trace(const CallType& type, const void* function, const void* co
   for (std::size_t i = 0; i < arguments.size(); ++i)
     first_inputs.push_back(first_inputs.back() + pytree::leaves(arguments[i]).size());
   auto parts = parts_of(result, arguments);
-  return {&type, std::move(program), std::move(signature), std::move(result), std::move(first_inputs), std::move(parts),
+  pytree::Any blank = blank_of(type, result, parts);
+  auto pieces = pieces_of(type, signature);
+  return {&type,
+          std::move(program),
+          std::move(signature),
+          std::move(result),
+          std::move(blank),
+          std::move(pieces),
+          std::move(first_inputs),
+          std::move(parts),
           {}};
 }
 
@@ -221,23 +273,15 @@ std::shared_ptr<const compile::Compiled> compiled(const JitCache::Entry& entry, 
       entry.program, {.disabled_passes = disabled, .homes = homes_of(entry), .vectors = options.executor.vectors()});
 }
 
-/// Whether one handle is all that refers to the elements.
-bool is_sole_holder(const Array& leaf) noexcept {
-  const ArrayNode* node = ArrayNode::peek(leaf);
-  return node->writable && ArrayNode::holders(leaf) == 1 && node->buffer.use_count() == 1;
-}
-
-bool is_concrete(const Tree::LeafPlace& leaf) { return ArrayNode::of(*leaf.array).buffer != nullptr; }
-
 }  // namespace
 
 JitCache::JitCache(JitOptions options) : state_(std::make_shared<State>(std::move(options))) {}
 
 std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type, const void* function,
                                                            const void* const* places) const {
+  const State::Found found = state_->find(type, places);
+  if (found.match) return {std::shared_ptr<void>(), found.match};  // nothing is counted: the cache keeps it
   const Arguments arguments(*type.arguments, places);
-  State::Found found = state_->find(type, arguments);
-  if (found.match) return std::move(found.match);
   std::vector<std::string> reasons;
   if (found.latest) {
     reasons = differences(Arguments(*type.arguments, places_in(found.latest->arguments).data()), arguments);
@@ -250,7 +294,8 @@ std::shared_ptr<const JitCache::Entry> JitCache::entry_for(const CallType& type,
   traced.compiled = compiled(traced, state_->options);
   const auto entry = std::make_shared<const Entry>(std::move(traced));
   const std::lock_guard lock(state_->mutex);
-  if (auto first = state_->find(type, arguments).match) return first;  // another thread was faster
+  if (const Entry* first = state_->find(type, places).match)
+    return {std::shared_ptr<void>(), first};  // of a faster thread
   state_->add(entry);
   state_->reasons = std::move(reasons);
   return entry;
@@ -263,104 +308,127 @@ class CompiledCall {
  public:
   using Part = JitCache::ResultPart;
 
-  CompiledCall(const JitCache::Entry& entry, void* const* places, const bool* moved, compile::Run& run)
+  CompiledCall(const JitCache::Entry& entry, void* const* places, compile::Run& run)
       : entry_(entry), places_(places), run_(run) {
-    for (std::size_t i = 0; i < std::min(arguments(), most_given_up); ++i) {
-      if (moved[i] && !overlaps_others(i)) given_up_ |= std::uint64_t{1} << i;
+    for (const JitCache::ArgumentPiece& piece : entry_.pieces) {
+      const void* const place = place_of(piece, places_);
+      switch (piece.type->kind) {
+        case pytree::Type::Kind::constant: break;
+        case pytree::Type::Kind::array: run_.inputs().push_back({static_cast<const Array*>(place), true}); break;
+        default: pytree::find_leaves({piece.type, place}, run_.inputs());
+      }
     }
-    const auto uses = run_.uses();
+  }
+
+  /// Decides what becomes of the arguments. False if some leaf is no concrete Array.
+  [[nodiscard]] bool bind(const bool* moved) {
     for (std::size_t i = 0; i < arguments(); ++i) {
-      std::size_t input = entry_.first_inputs[i];
-      for (const Tree::LeafPlace& leaf : leaves_of(i))
-        uses[input++].donated = is_given_up(i) && leaf.unshared && is_sole_holder(*leaf.array);
+      const std::size_t first = entry_.first_inputs[i], last = entry_.first_inputs[i + 1];
+      const bool given_up = moved[i] && !overlaps_others(i);
+      const auto [concrete, unshared] = run_.bind(first, last, given_up);
+      if (!concrete) return false;
+      const bool taken_over = given_up && unshared && i < most_taken_over && becomes_part(i);
+      if (taken_over) taken_over_ |= std::uint64_t{1} << i;
+      run_.keep(first, last, taken_over);
     }
-    for (const Part& part : entry_.parts) {
-      if (!may_be_taken_over(part)) continue;
-      taken_over_ |= std::uint64_t{1} << part.argument;
-      const std::size_t first = entry_.first_inputs[static_cast<std::size_t>(part.argument)];
-      for (std::size_t k = 0; k < part.outputs; ++k) uses[first + k].kept = true;
-    }
+    return true;
   }
 
   void operator()(void* result, const Executor& executor) {
     const std::span<Array> outputs = run_.prepare(executor);
-    const pytree::Type& type = *entry_.type->result;
-    std::optional<pytree::Places> part_places;
-    if (type.kind == pytree::Type::Kind::tuple) part_places.emplace(type, result);
-    const auto place_of = [&](const Part& part) {
-      return part_places ? (*part_places)[static_cast<std::size_t>(&part - entry_.parts.data())] : result;
-    };
-    for (const Part& part : entry_.parts) {
-      if (!is_taken_over(part))
-        pytree::assign_leaves(*part.type, place_of(part), outputs.subspan(part.first_output, part.outputs));
-    }
-    run_.execute(executor);  // from here on, nothing fails
-    for (const Part& part : entry_.parts) {
-      if (!is_taken_over(part)) continue;
-      const auto argument = static_cast<std::size_t>(part.argument);
-      const auto leaves = leaves_of(argument);
-      for (const std::size_t k : run_.handed()) {
-        if (k < part.first_output || k >= part.first_output + part.outputs) continue;
-        const_cast<Array&>(*leaves[k - part.first_output].array) = std::move(outputs[k]);
+    with_parts(*entry_.type->result, result, [&](void* const* parts) {
+      for (std::size_t p = 0; p < entry_.parts.size(); ++p) {
+        if (!is_taken_over(entry_.parts[p])) hand_out(p, parts[p], outputs);
       }
-      part.type->move(place_of(part), places_[argument]);
-    }
+      run_.execute(executor);  // from here on, nothing fails
+      for (std::size_t p = 0; p < entry_.parts.size(); ++p) {
+        if (is_taken_over(entry_.parts[p])) take_over(entry_.parts[p], parts[p], outputs);
+      }
+    });
   }
 
  private:
-  static constexpr std::size_t most_given_up = 64;  // arguments
+  static constexpr std::size_t most_taken_over = 64;  // arguments
 
   [[nodiscard]] std::size_t arguments() const noexcept { return entry_.first_inputs.size() - 1; }
   [[nodiscard]] std::span<const Tree::LeafPlace> leaves_of(std::size_t argument) const noexcept {
     const std::size_t first = entry_.first_inputs[argument];
     return std::span(run_.inputs()).subspan(first, entry_.first_inputs[argument + 1] - first);
   }
-  /// Whether an argument is part of another one, as in step(std::move(state), state.params), or the same.
+  /// Whether an argument is part of another one, as in step(std::move(state), state.params), or the same. Then all
+  /// leaves of the one are among those of the other.
   [[nodiscard]] bool overlaps_others(std::size_t argument) const noexcept {
     const auto own = leaves_of(argument);
+    const auto has = [](std::span<const Tree::LeafPlace> leaves, const Array* place) {
+      return std::any_of(leaves.begin(), leaves.end(),
+                         [&](const Tree::LeafPlace& leaf) { return leaf.array == place; });
+    };
     for (std::size_t other = 0; other < arguments(); ++other) {
-      if (other == argument) continue;
-      for (const Tree::LeafPlace& leaf : leaves_of(other)) {
-        for (const Tree::LeafPlace& mine : own) {
-          if (leaf.array == mine.array) return true;
-        }
-      }
+      const auto others = leaves_of(other);
+      if (other == argument || own.empty() || others.empty()) continue;
+      if (has(own, others.front().array) || has(others, own.front().array)) return true;
     }
     return false;
   }
-  [[nodiscard]] static bool has(std::uint64_t bits, std::size_t argument) noexcept {
-    return argument < most_given_up && (bits >> argument & 1) != 0;
-  }
-  [[nodiscard]] bool is_given_up(std::size_t argument) const noexcept { return has(given_up_, argument); }
-  [[nodiscard]] bool may_be_taken_over(const Part& part) const noexcept {
-    if (part.argument < 0 || !is_given_up(static_cast<std::size_t>(part.argument))) return false;
-    const auto leaves = leaves_of(static_cast<std::size_t>(part.argument));
-    return std::all_of(leaves.begin(), leaves.end(), [](const Tree::LeafPlace& leaf) { return leaf.unshared; });
+  /// Whether a part of the result can be made of an argument.
+  [[nodiscard]] bool becomes_part(std::size_t argument) const noexcept {
+    return std::any_of(entry_.parts.begin(), entry_.parts.end(),
+                       [&](const Part& part) { return part.argument == static_cast<int>(argument); });
   }
   /// Whether an argument becomes a part of the result: then only what changes in it is replaced.
   [[nodiscard]] bool is_taken_over(const Part& part) const noexcept {
-    return part.argument >= 0 && has(taken_over_, static_cast<std::size_t>(part.argument));
+    return part.argument >= 0 && part.argument < static_cast<int>(most_taken_over) &&
+           (taken_over_ >> part.argument & 1) != 0;
+  }
+
+  void hand_out(std::size_t index, void* place, std::span<Array> outputs) const {
+    const Part& part = entry_.parts[index];
+    const auto own = outputs.subspan(part.first_output, part.outputs);
+    if (part.type->kind == pytree::Type::Kind::array) {
+      *static_cast<Array*>(place) = std::move(own.front());
+      return;
+    }
+    if (part.argument >= 0) {  // the blank result has nothing here
+      with_parts(*entry_.type->result, entry_.result.get(),
+                 [&](void* const* parts) { part.type->copy(place, parts[index]); });
+    }
+    pytree::assign_leaves(*part.type, place, own);
+  }
+
+  void take_over(const Part& part, void* place, std::span<Array> outputs) const noexcept {
+    const auto argument = static_cast<std::size_t>(part.argument);
+    const auto leaves = leaves_of(argument);
+    for (const std::size_t k : run_.handed()) {
+      if (k < part.first_output || k >= part.first_output + part.outputs) continue;
+      const_cast<Array&>(*leaves[k - part.first_output].array) = std::move(outputs[k]);
+    }
+    part.type->move(place, places_[argument]);
   }
 
   const JitCache::Entry& entry_;
   void* const* places_;
   compile::Run& run_;
-  std::uint64_t given_up_ = 0, taken_over_ = 0;  // one bit per argument
+  std::uint64_t taken_over_ = 0;  // one bit per argument
 };
 
 }  // namespace
 
 void JitCache::run(const Entry& entry, void* const* places, const bool* moved, void* result) const {
   const Executor& executor = state_->options.executor;
-  const Arguments arguments(*entry.type->arguments, places);
   if (entry.compiled) {
     compile::Run run(entry.compiled->plan);
-    for (std::size_t i = 0; i < arguments.size(); ++i) pytree::find_leaves(arguments[i], run.inputs());
-    if (std::all_of(run.inputs().begin(), run.inputs().end(), is_concrete))
-      return CompiledCall(entry, places, moved, run)(result, executor);
+    CompiledCall call(entry, places, run);
+    if (call.bind(moved)) return call(result, executor);
   }
-  std::vector<Array> leaves = arguments.leaves();
+  std::vector<Array> leaves = Arguments(*entry.type->arguments, places).leaves();
   for (Array& leaf : leaves) leaf = settled(leaf);
+  with_parts(*entry.type->result, result, [&](void* const* to) {
+    with_parts(*entry.type->result, entry.result.get(), [&](void* const* from) {
+      for (std::size_t p = 0; p < entry.parts.size(); ++p) {
+        if (entry.parts[p].argument >= 0) entry.parts[p].type->copy(to[p], from[p]);
+      }
+    });
+  });
   pytree::assign_leaves(*entry.type->result, result, interpret(entry.program.data(), leaves, executor));
 }
 
@@ -382,7 +450,10 @@ std::string JitCache::explain() const {
 std::string JitCache::profile(const Entry& entry, const void* const* places) const {
   if (!entry.compiled) return "interpreted op by op\n";
   std::vector<Array> leaves = Arguments(*entry.type->arguments, places).leaves();
-  for (Array& leaf : leaves) leaf = concrete_value(leaf);
+  for (Array& leaf : leaves) {
+    leaf = concrete_value(leaf);
+    if (!leaf.defined()) throw TraceError("jit", "Only a function of Arrays with values can be profiled.");
+  }
   return compile::explain(*entry.compiled, leaves, state_->options.executor);
 }
 

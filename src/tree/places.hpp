@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
 #include <linseed/tree/pytree.hpp>
+
+#include "core/array_node.hpp"
 
 namespace linseed::pytree {
 
@@ -21,5 +24,24 @@ class Places {
   std::array<void*, reflect::max_fields> few_;
   std::vector<void*> many_;  // of a long tuple
 };
+
+/// Whether two Arrays, or empty handles, have the same shape and dtype.
+inline bool same_abstract(const Array& a, const Array& b) noexcept {
+  using linseed::detail::ArrayNode;
+  const ArrayNode *left = ArrayNode::peek(a), *right = ArrayNode::peek(b);
+  if (left == nullptr || right == nullptr) return left == right;
+  return left->dtype == right->dtype && left->shape.size() == right->shape.size() &&
+         std::ranges::equal(left->shape, right->shape);
+}
+
+/// Something in a value of some type, as far from its beginning in every other value of that type: an Array, a Tree,
+/// something static, or what has a number of elements.
+struct Piece {
+  const Type* type;
+  std::size_t offset;
+};
+
+/// What values of a type like `value` are made of, in order, with structs and tuples taken apart.
+[[nodiscard]] std::vector<Piece> pieces_of(View value);
 
 }  // namespace linseed::pytree

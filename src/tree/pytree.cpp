@@ -1,6 +1,7 @@
 #include <linseed/tree/pytree.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -50,6 +51,24 @@ void find_leaves(const Type& type, const void* value, std::vector<Tree::LeafPlac
       for (const Entry& entry : entries_of(type, value)) find_leaves(*type.element, entry.value, result);
       return;
   }
+}
+
+void find_pieces(const Type& type, const std::byte* value, const std::byte* begin, std::vector<Piece>& result) {
+  if (type.kind == Kind::record || type.kind == Kind::tuple) {
+    const Places places(type, value);
+    const auto is_inside = [&](std::size_t i) {  // what a tuple of references refers to is not
+      const auto* const part = static_cast<const std::byte*>(places[i]);
+      return !std::less<>()(part, value) && std::less<>()(part, value + type.size);
+    };
+    bool all_inside = true;
+    for (std::size_t i = 0; i < type.parts.size(); ++i) all_inside = all_inside && is_inside(i);
+    if (all_inside) {
+      for (std::size_t i = 0; i < type.parts.size(); ++i)
+        find_pieces(*type.parts[i].type, static_cast<const std::byte*>(places[i]), begin, result);
+      return;
+    }
+  }
+  result.push_back({&type, static_cast<std::size_t>(value - begin)});
 }
 
 void collect_paths(const Type& type, const void* value, const std::string& path, std::vector<std::string>& result) {
@@ -148,11 +167,6 @@ void assign_leaves(const Type& type, void* value, std::span<const Array> leaves,
       for (const Entry& entry : entries_of(type, value)) assign_leaves(*type.element, entry.value, leaves, next);
       return;
   }
-}
-
-bool same_abstract(const Array& a, const Array& b) noexcept {
-  if (!a.defined() || !b.defined()) return a.defined() == b.defined();
-  return a.dtype() == b.dtype() && a.shape() == b.shape();
 }
 
 bool same_keys(const std::vector<Entry>& a, const std::vector<Entry>& b) {
@@ -286,6 +300,13 @@ std::vector<Array> leaves(View value) {
 
 void find_leaves(View value, std::vector<Tree::LeafPlace>& result) { find_leaves(*value.type, value.value, result); }
 
+std::vector<Piece> pieces_of(View value) {
+  std::vector<Piece> result;
+  const auto* const begin = static_cast<const std::byte*>(value.value);
+  find_pieces(*value.type, begin, begin, result);
+  return result;
+}
+
 std::vector<std::string> paths(View value, const std::string& root) {
   std::vector<std::string> result;
   collect_paths(*value.type, value.value, root, result);
@@ -312,7 +333,7 @@ std::vector<Array> placeholders(std::span<const Array> arrays) {
   std::vector<Array> result;
   for (const Array& array : arrays) {
     result.push_back(
-        array.defined() ? linseed::detail::ArrayNode::make({.shape = array.shape(), .dtype = array.dtype()}) : Array());
+        array.defined() ? linseed::detail::ArrayNode::make({.dtype = array.dtype(), .shape = array.shape()}) : Array());
   }
   return result;
 }

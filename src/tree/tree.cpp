@@ -67,7 +67,7 @@ void throw_leaf_count(std::size_t got, std::size_t expected) {
 struct Tree::Node {
   /// All that is below a dictionary.
   struct Contents {
-    std::vector<const Array*> leaves;
+    std::vector<LeafPlace> leaves;  // as they are when no dictionary is shared
     std::vector<const std::shared_ptr<Node>*> dictionaries;
   };
 
@@ -92,7 +92,7 @@ struct Tree::Node {
  private:
   void append_to(Contents& list) const {
     for (const auto& [key, child] : entries) {
-      if (child.is_leaf()) list.leaves.push_back(&child.leaf_);
+      if (child.is_leaf()) list.leaves.push_back({&child.leaf_, true});
       if (!child.node_) continue;
       list.dictionaries.push_back(&child.node_);
       child.node_->append_to(list);
@@ -244,7 +244,7 @@ void Tree::find_leaves(bool unshared, std::vector<LeafPlace>& result) const {
   const bool here = unshared && is_unshared(&node_);
   const Node::Contents* const contents = here ? node_->listed() : nullptr;
   if (contents != nullptr && std::all_of(contents->dictionaries.begin(), contents->dictionaries.end(), is_unshared)) {
-    for (const Array* leaf : contents->leaves) result.push_back({leaf, true});
+    result.insert(result.end(), contents->leaves.begin(), contents->leaves.end());
   } else {
     for (const auto& [key, child] : node_->entries) child.find_leaves(here, result);
   }

@@ -260,6 +260,20 @@ TEST_CASE("explain and profile say what runs") {
   CHECK(plain.explain() == "interpreted op by op\n");
 }
 
+TEST_CASE("a profile runs on a copy of the state that it is given, with values only") {
+  const auto step = jit(update);
+  const State state{made(1.0), made(2.0)};
+  (void)step.profile(state, made(0.5));
+  CHECK(identical(state.w, made(1.0)));
+  CHECK(identical(state.v, made(2.0)));
+  const auto outer = jit([&](const State& s, const Array& gradient) {
+    (void)step.profile(s, gradient);
+    return s;
+  });
+  CHECK(support::error_of<TraceError>([&] { return outer(state, made(0.5)); }) ==
+        "[jit] Only a function of Arrays with values can be profiled.");
+}
+
 TEST_CASE("what no memory holds is refused before anything is touched") {
   State state{made(1.0), made(2.0)};
   const void* const w = address(state.w);

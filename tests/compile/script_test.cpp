@@ -255,3 +255,34 @@ TEST_CASE("few elements are repeated and spread as many are") {
     }
   }
 }
+
+TEST_CASE("what several small steps repeat and spread is that of the same call, also where it is overwritten") {
+  struct Pair {
+    Array scale, x;
+  };
+  const auto f = [](const Pair& s, const Array& data) {
+    const Array half = s.scale * 0.5;                   // spread over rows by three steps
+    const Array first = sum(data * half + s.scale, 0);  // a step ends at each sum
+    const Array second = sum(tanh(data) * half - first, 0);
+    return std::pair(Pair{half + 1.0, s.x * half + mean(second)}, data * half * second);
+  };
+  const auto plain = jit(f, {.disabled_passes = {"all"}});
+  for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
+    for (const std::int64_t columns : {1, 4, 5, 17}) {
+      CAPTURE(to_string(set));
+      CAPTURE(columns);
+      const auto compiled = jit(f, {.executor = Executor(1, set)});
+      Pair state{random::normal(random::key(1), {columns}), random::normal(random::key(2), {columns})};
+      Pair expected_state = state;
+      for (int call = 0; call < 5; ++call) {
+        const Array data = random::normal(random::key(static_cast<std::uint64_t>(call + 3)), {6, columns});
+        auto got = compiled(std::move(state), data), expected = plain(expected_state, data);
+        support::check_near(got.first.scale, expected.first.scale, 1e-6, 1e-5);
+        support::check_near(got.first.x, expected.first.x, 1e-5, 1e-5);
+        support::check_near(got.second, expected.second, 1e-5, 1e-5);
+        state = std::move(got.first);
+        expected_state = expected.first;
+      }
+    }
+  }
+}

@@ -110,6 +110,41 @@ TEST_CASE("a struct's static fields are part of the signature, by value") {
   CHECK(f.retrace_reasons() == std::vector<std::string>{"settings/model: a static value changed"});
 }
 
+TEST_CASE("a struct that comes back keeps its static fields, whether it was moved in or not") {
+  struct Named {
+    std::string name;
+    Array x;
+    Tree tree;
+    std::vector<int> sizes;
+  };
+  const auto named = [](double value) {
+    return Named{.name = "a name of more than sixteen letters",
+                 .x = Array(value),
+                 .tree = {{"a", Array(1.0)}, {"b", Array(2.0)}},
+                 .sizes = {1, 2, 3}};
+  };
+  const auto next = [](const Named& s) {
+    return std::pair(Named{s.name, s.x + 1, {{"a", s.tree["a"] * 2}, {"b", s.tree["b"]}}, s.sizes}, s.x * 2);
+  };
+  for (const std::vector<std::string>& disabled : {std::vector<std::string>{}, {"all"}}) {
+    const auto step = jit(next, {.disabled_passes = disabled});
+    Named state = named(1.0);
+    for (int call = 0; call < 6; ++call) {
+      CAPTURE(call);
+      const Tree held = call == 3 ? state.tree : Tree();  // then the Tree is not the state's alone
+      auto [after, twice] = call % 2 == 0 ? step(std::move(state)) : step(state);
+      CHECK(after.name == "a name of more than sixteen letters");
+      CHECK(after.sizes == std::vector<int>{1, 2, 3});
+      CHECK(number(after.x) == 2.0F + static_cast<float>(call));
+      CHECK(number(after.tree["a"]) == static_cast<float>(2 << call));
+      CHECK(number(after.tree["b"]) == 2.0F);
+      CHECK(number(twice) == 2.0F * (1.0F + static_cast<float>(call)));
+      state = std::move(after);
+    }
+    CHECK(step.trace_count() == 1);
+  }
+}
+
 TEST_CASE("arguments may all be static, or none at all") {
   const auto filled = jit([](int rows, std::pair<std::string, double> value) {
     return full({rows}, value.first == "twice" ? 2 * value.second : value.second, float32);

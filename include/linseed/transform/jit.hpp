@@ -56,6 +56,7 @@ struct CallType {
   const pytree::Type* result;
   pytree::Any (*copy)(const void* const* arguments);                   ///< gives the tuple
   pytree::Any (*invoke)(const void* function, void* arguments_tuple);  ///< consumes the tuple
+  pytree::Any (*copy_result)(const void* result);
 };
 
 template <class F, class Result, class... Args>
@@ -72,7 +73,8 @@ inline constexpr CallType call_type = {
         [](const void* function, void* arguments) {
           return pytree::Any::of<Result>(
               std::apply(*static_cast<const F*>(function), std::move(*static_cast<std::tuple<Args...>*>(arguments))));
-        }};
+        },
+    .copy_result = [](const void* result) { return pytree::Any::of(*static_cast<const Result*>(result)); }};
 
 /// What `jit` remembers of a function: a program per signature. A handle; copies share the memory.
 class JitCache {
@@ -83,12 +85,21 @@ class JitCache {
     std::size_t first_output, outputs;  ///< its leaves among those of the result
     int argument;                       ///< with the same structure, shapes and dtypes, or -1
   };
+  /// What is at the same place of an argument in each call.
+  struct ArgumentPiece {
+    std::size_t argument;
+    const pytree::Type* type;
+    std::size_t offset;  ///< in the argument
+    const void* like;    ///< what the entry is for, in `Entry::arguments`
+  };
   /// A trace. Its Arrays are placeholders.
   struct Entry {
     const CallType* type;
     Program program;
     pytree::Any arguments;
     pytree::Any result;
+    pytree::Any blank;                      ///< the same, with nothing in the parts that may be arguments
+    std::vector<ArgumentPiece> pieces;      ///< of all arguments, in order
     std::vector<std::size_t> first_inputs;  ///< per argument: where its leaves begin among those of all
     std::vector<ResultPart> parts;
     std::shared_ptr<const compile::Compiled> compiled;  ///< null for programs that are interpreted
@@ -96,11 +107,11 @@ class JitCache {
 
   explicit JitCache(JitOptions options);
 
-  /// The entry for arguments like these; traces `function` when there is none.
+  /// The entry for arguments like these; traces `function` when there is none. Good as long as the cache is.
   [[nodiscard]] std::shared_ptr<const Entry> entry_for(const CallType& type, const void* function,
                                                        const void* const* arguments) const;
-  /// Runs an entry and puts the Arrays of the result into `result`, a copy of the entry's. `moved[i]`: argument i is
-  /// given up when this succeeds, so that what it alone holds may be overwritten, and it may become part of the result.
+  /// Runs an entry and completes `result`, a copy of the entry's blank one. `moved[i]`: argument i is given up when
+  /// this succeeds, so that what it alone holds may be overwritten, and it may become part of the result.
   void run(const Entry& entry, void* const* arguments, const bool* moved, void* result) const;
 
   [[nodiscard]] std::size_t size() const;
@@ -136,7 +147,7 @@ class Jitted {
     const auto& type = call_type<std::remove_cvref_t<Args>...>();
     void* const addresses[] = {const_cast<void*>(static_cast<const void*>(std::addressof(args)))..., nullptr};
     const auto entry = cache_.entry_for(type, f_.get(), addresses);
-    auto result = entry->result.template as<const Result<std::remove_cvref_t<Args>...>>();
+    auto result = entry->blank.template as<const Result<std::remove_cvref_t<Args>...>>();
     const bool moved[] = {is_moved<Args>..., false};
     cache_.run(*entry, addresses, moved, &result);
     (consume<Args>(args), ...);

@@ -137,6 +137,7 @@ struct Type {
   void (*entries)(void* value, std::vector<Entry>&) = nullptr;  ///< map
   bool (*equal)(const void* a, const void* b) = nullptr;        ///< constant
   void (*move)(void* to, void* from) noexcept = nullptr;        ///< Array, Tree, struct: if assignment cannot fail
+  void (*copy)(void* to, const void* from) = nullptr;           ///< the same types
 };
 
 namespace detail {
@@ -195,12 +196,21 @@ inline constexpr auto move_of = [] {
 }();
 
 template <class T>
+inline constexpr auto copy_of = [] {
+  void (*copy)(void*, const void*) = nullptr;
+  if constexpr (move_of<T> != nullptr && std::is_copy_assignable_v<T>) {
+    copy = [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
+  }
+  return copy;
+}();
+
+template <class T>
 consteval Type describe() {
   using Kind = Type::Kind;
   if constexpr (std::is_same_v<T, Array>) {
-    return {.kind = Kind::array, .size = sizeof(T), .move = move_of<T>};
+    return {.kind = Kind::array, .size = sizeof(T), .move = move_of<T>, .copy = copy_of<T>};
   } else if constexpr (std::is_same_v<T, Tree>) {
-    return {.kind = Kind::tree, .size = sizeof(T), .move = move_of<T>};
+    return {.kind = Kind::tree, .size = sizeof(T), .move = move_of<T>, .copy = copy_of<T>};
   } else if constexpr (is_tuple<T>) {  // with or without Arrays: also the arguments of a call
     return {.kind = Kind::tuple, .size = sizeof(T), .parts = part_table<T>, .places = places<T>};
   } else if constexpr (!is_dynamic<T>) {
@@ -237,7 +247,8 @@ consteval Type describe() {
             .name = reflect::type_name<T>(),
             .parts = part_table<T>,
             .places = places<T>,
-            .move = move_of<T>};
+            .move = move_of<T>,
+            .copy = copy_of<T>};
   }
 }
 

@@ -7,10 +7,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "kernels/call.hpp"
 #include "kernels/cpu/chain.hpp"
-#include "kernels/cpu/offset_gemm.hpp"
-#include "kernels/cpu/permutation.hpp"
 #include "kernels/cpu/vectors.hpp"
 #include "kernels/scalar_functions.hpp"
 
@@ -378,71 +375,17 @@ void finish_folds(const Tape& tape, std::span<void* const> arrays, std::int64_t 
   }
 }
 
-void repeat(const Call& call) noexcept {
-  repeat(static_cast<const float*>(call.operands[0]), call.period, call.count, static_cast<float*>(call.result));
-}
-
-void spread(const Call& call) noexcept {
-  spread(static_cast<const float*>(call.operands[0]), call.period, 0, call.count, static_cast<float*>(call.result));
-}
-
-namespace {
-
-template <std::int64_t period>
-void fold_columns(const float* lanes, std::int64_t count, float* result) noexcept {
-  double totals[period] = {};
-  for (std::int64_t i = 0; i < count; i += period) {
-    for (std::int64_t j = 0; j < period; ++j) totals[j] += static_cast<double>(lanes[i + j]);
-  }
-  for (std::int64_t j = 0; j < period; ++j) result[j] = static_cast<float>(totals[j]);
-}
-
-}  // namespace
-
-void fold(const Call& call) noexcept {
-  const auto* const lanes = static_cast<const float*>(call.operands[0]);
-  auto* const result = static_cast<float*>(call.result);
-  switch (call.period) {
-    case 1: return fold_columns<1>(lanes, call.count, result);
-    case 2: return fold_columns<2>(lanes, call.count, result);
-    case 4: return fold_columns<4>(lanes, call.count, result);
-    case 8: return fold_columns<8>(lanes, call.count, result);
-    case 16: return fold_columns<16>(lanes, call.count, result);
-    default: break;
-  }
-  for (std::int64_t j = 0; j < call.period; ++j) {
-    double total = 0.0;
-    for (std::int64_t i = j; i < call.count; i += call.period) total += static_cast<double>(lanes[i]);
-    result[j] = static_cast<float>(total);
-  }
-}
-
-void permute(const Call& call) noexcept {
-  (*static_cast<const cpu::Permutation*>(call.details))(static_cast<const float*>(call.operands[0]),
-                                                        static_cast<float*>(call.result));
-}
-
-void multiply(const Call& call) noexcept {
-  (*static_cast<const cpu::SmallGemm*>(call.details))(static_cast<const float*>(call.operands[0]),
-                                                      static_cast<const float*>(call.operands[1]),
-                                                      static_cast<float*>(call.result));
-}
-
-void multiply_few(const Call& call) noexcept {
-  (*static_cast<const cpu::PermutedProduct*>(call.details))(static_cast<const float*>(call.operands[0]),
-                                                            static_cast<const float*>(call.operands[1]),
-                                                            static_cast<float*>(call.result));
+void run_task(const Tape& tape, std::span<void* const> arrays, std::int64_t task, std::byte* workspace,
+              VectorSet set) noexcept {
+  const std::int64_t together = tiles_per_task(tape) * tape.tile;
+  run_range(tape, set, arrays, task * together, std::min(tape.elements, (task + 1) * together),
+            reinterpret_cast<double*>(workspace) + task * tape.columns());
 }
 
 void run(const Tape& tape, std::span<void* const> arrays, std::byte* workspace, const Executor& executor) noexcept {
-  const std::int64_t tasks = tape.tasks(), columns = tape.columns();
-  auto* const sums = reinterpret_cast<double*>(workspace);
-  executor.parallel_for(tasks, [&](std::int64_t task) {
-    const std::int64_t together = tiles_per_task(tape) * tape.tile;
-    run_range(tape, executor.vectors(), arrays, task * together, std::min(tape.elements, (task + 1) * together),
-              sums + task * columns);
-  });
-  finish_folds(tape, arrays, tasks, sums);
+  const std::int64_t tasks = tape.tasks();
+  executor.parallel_for(tasks, [&](std::int64_t task) { run_task(tape, arrays, task, workspace, executor.vectors()); });
+  finish_folds(tape, arrays, tasks, reinterpret_cast<const double*>(workspace));
 }
 
 }  // namespace linseed::kernels
