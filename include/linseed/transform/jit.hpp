@@ -15,6 +15,8 @@
 
 namespace linseed {
 
+/// A compiled function that is called while another one is being traced becomes part of that one, whose executor and
+/// passes count. So does its `portable_bits`, if what is called captures values of the trace.
 struct JitOptions {
   /// Where the program runs.
   Executor executor = Executor(1);
