@@ -7,6 +7,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/scratch.hpp"
+#include "kernels/cpu/transpose.hpp"
 #include "kernels/cpu/vectors.hpp"
 
 namespace linseed::kernels::cpu::lanes {
@@ -111,42 +112,6 @@ void gather_row(const Row& row) noexcept {
 /// One pointer for each sample of a block.
 using Rows = const float* [samples];
 
-/// to[k][n] = from[n][k].
-void interleave(const Rows& from, std::int64_t length, float* to) noexcept {
-  std::int64_t k = 0;
-  for (; k + 4 <= length; k += 4) {
-    for (std::int64_t n = 0; n < samples; n += 4) {
-      __m128 row[4];
-      for (std::int64_t i = 0; i < 4; ++i) row[i] = _mm_loadu_ps(from[n + i] + k);
-      _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
-      for (std::int64_t i = 0; i < 4; ++i) _mm_store_ps(to + (k + i) * samples + n, row[i]);
-    }
-  }
-  for (; k < length; ++k) {
-    for (std::int64_t n = 0; n < samples; ++n) to[k * samples + n] = from[n][k];
-  }
-}
-
-/// to[n][k] = from[k][n] where there is a to[n].
-void separate(const float* from, std::int64_t length, float* const (&to)[samples]) noexcept {
-  std::int64_t k = 0;
-  for (; k + 4 <= length; k += 4) {
-    for (std::int64_t n = 0; n < samples; n += 4) {
-      __m128 row[4];
-      for (std::int64_t i = 0; i < 4; ++i) row[i] = _mm_load_ps(from + (k + i) * samples + n);
-      _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
-      for (std::int64_t i = 0; i < 4; ++i) {
-        if (to[n + i] != nullptr) _mm_storeu_ps(to[n + i] + k, row[i]);
-      }
-    }
-  }
-  for (; k < length; ++k) {
-    for (std::int64_t n = 0; n < samples; ++n) {
-      if (to[n] != nullptr) to[n][k] = from[k * samples + n];
-    }
-  }
-}
-
 /// What stands for the samples in a block. Where samples do not fill blocks, they are strips of rows of an image, with
 /// the rows above and below that their windows see; these are then part of the input, and the padding is zeros there.
 class Strips {
@@ -247,7 +212,7 @@ namespace {
 /// The input of the block from sample or strip `first` on, with zeros beside its rows: in place where there are none,
 /// else in `to`.
 const float* load_input(const Strips& strips, const Sizes& sizes, Layout layout, const float* x, std::int64_t first,
-                        const float* zeros, float* to) noexcept {
+                        const float* zeros, float* to, VectorSet set) noexcept {
   const Problem& problem = strips.problem();
   const std::int64_t row = problem.axis[2].in * problem.channels;
   const float* const block = x + first * problem.axis[1].in * row;
@@ -262,7 +227,7 @@ const float* load_input(const Strips& strips, const Sizes& sizes, Layout layout,
     } else {
       Rows rows;
       strips.input_rows(x, first, i, zeros, rows);
-      interleave(rows, row, to + left);
+      copy_transposed(rows, to + left, row, samples, set);
     }
     std::fill_n(to + left + row * samples, padded - left - row * samples, 0.0F);
   }
@@ -308,7 +273,7 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
       return;
     }
     const std::int64_t first = block * samples;
-    const float* const under = load_input(strips, sizes, layout, x, first, zeros, input);
+    const float* const under = load_input(strips, sizes, layout, x, first, zeros, input, executor.vectors());
     float* const block_y = y + first * y_sample;
     const std::int64_t padded_row = sizes.padded_columns * problem.channels * samples;
     for (std::int64_t out = 0; out < height.out; ++out) {
@@ -333,7 +298,7 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
       if (layout == Layout::ordinary) {
         float* results[samples];
         strips.output_rows(y, first, out, results);
-        separate(rows, y_row, results);
+        copy_transposed(rows, results, samples, y_row, executor.vectors());
       }
     }
   });
@@ -378,9 +343,9 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
         strips.output_rows(dy, first, out, rows);
         std::replace(std::begin(rows), std::end(rows), static_cast<const float*>(nullptr),
                      static_cast<const float*>(zeros));
-        interleave(rows, dy_row, cotangent + out * dy_row * samples);
+        copy_transposed(rows, cotangent + out * dy_row * samples, dy_row, samples, executor.vectors());
       }
-      const Plane plane{.x = load_input(strips, sizes, layout, x, first, zeros, input),
+      const Plane plane{.x = load_input(strips, sizes, layout, x, first, zeros, input, executor.vectors()),
                         .dy = layout == Layout::lanes ? dy + first * dy_sample : cotangent,
                         .channels = problem.channels,
                         .features = problem.features,
