@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <iterator>
+#include <type_traits>
 
 #include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
@@ -57,10 +58,11 @@ struct Edges {
         right(std::max<std::int64_t>(plane.columns + kx - plane.low + taps - 1 - plane.in_columns, 0)) {}
 };
 
-/// Some rows of a block's cotangents for some features: [rows][columns][those features][samples].
+/// Some rows of a block's cotangents for some features, [rows][columns][features][samples], where pixels are `step`
+/// elements apart.
 struct Strip {
   const float* cotangents;
-  std::int64_t feature, first, last;
+  std::int64_t step, feature, first, last;
 };
 constexpr std::int64_t strip_elements = 6 << 10;
 
