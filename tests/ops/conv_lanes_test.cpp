@@ -37,6 +37,14 @@ const std::vector<Trial>& trials() {
       {{1, 9, 4, 16}, {21, 3, 16, 16}},
       {{9, 1, 12, 3}, {1, 3, 3, 8}},
       {{3, 40, 2}, {5, 2, 7}},
+      // Columns that are fewer than the pixels of a tile, or than the taps; taps and pixels that see none of them.
+      {{2, 9, 1, 3}, {3, 3, 3, 8}},
+      {{3, 9, 2, 1}, {5, 7, 1, 6}},
+      {{2, 16, 6, 3}, {3, 11, 3, 4}},
+      {{2, 8, 9, 2}, {3, 9, 2, 3}, {.kernel_dilation = {1, 4}}},
+      {{1, 12, 5, 2}, {3, 3, 2, 6}, {.padding = Padding::Pairs{{2, 2}, {7, 9}}}},
+      {{2, 10, 19, 2}, {3, 5, 2, 12}, {.strides = {1, 2}, .padding = Padding::Pairs{{1, 1}, {9, 6}}}},
+      {{1, 9, 31, 1}, {3, 8, 1, 5}, {.padding = Padding::Pairs{{1, 1}, {12, 3}}}},
   };
   return all;
 }

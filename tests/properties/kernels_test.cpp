@@ -369,7 +369,18 @@ TEST_CASE("fast shape kernels move the same bytes as the reference") {
                                                                                 {{33, 40, 51}, {2, 0, 1}},
                                                                                 {{3, 16, 37}, {0, 2, 1}},
                                                                                 {{5, 21, 16}, {0, 2, 1}},
-                                                                                {{20, 3, 40, 13}, {0, 2, 1, 3}}};
+                                                                                {{20, 3, 40, 13}, {0, 2, 1, 3}},
+                                                                                // squares that stick out, and none
+                                                                                {{67, 19}, {1, 0}},
+                                                                                {{17, 35}, {1, 0}},
+                                                                                {{9, 6}, {1, 0}},
+                                                                                {{5, 131}, {1, 0}},
+                                                                                {{3, 70}, {1, 0}},
+                                                                                {{70, 3}, {1, 0}},
+                                                                                // columns that are not beside the rows
+                                                                                {{7, 23, 66}, {2, 1, 0}},
+                                                                                {{5, 4, 3, 70}, {3, 1, 2, 0}},
+                                                                                {{18, 3, 5, 33}, {1, 3, 2, 0}}};
     for (const auto& [shape, permutation] : transposes) check(ops::transpose, {x(shape)}, attr::Transpose{permutation});
 
     const std::vector<std::pair<Shape, Shape>> broadcasts{{{}, {}},

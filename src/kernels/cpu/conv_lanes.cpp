@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <iterator>
+#include <type_traits>
 
 #include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/scratch.hpp"
+#include "kernels/cpu/transpose.hpp"
 #include "kernels/cpu/vectors.hpp"
 
 namespace linseed::kernels::cpu::lanes {
@@ -17,17 +19,17 @@ namespace {
 
 constexpr std::int64_t samples = kernels::lanes;  // side by side in a block
 
-/// One row of output pixels of a block: x [rows][padded columns][channels][samples] and w [taps][taps][channels]
-/// [features] give y [pixels][features][samples].
+/// One row of output pixels of a block: x [rows][columns][channels][samples] and w [taps][taps][channels][features]
+/// give y [pixels][features][samples].
 struct Row {
-  const float* x;  // the first row under the window, at its first column
+  const float* x;  // the row under the first row of taps
   const float* w;
   float* y;
   std::int64_t channels, features, pixels, taps;
-  std::int64_t stride;               // of the window along the row
-  std::int64_t tap_step;             // elements from tap to tap along the row
-  std::int64_t tap_row_step;         // and from row to row of taps
-  std::int64_t first_tap, last_tap;  // the rows of taps that meet the input
+  std::int64_t columns, stride, low, dilation;      // along the row, as in Axis
+  std::int64_t pixel_step, tap_step, tap_row_step;  // elements of x between pixels, taps and rows of taps
+  std::int64_t first_tap, last_tap;                 // the rows of taps that meet the input
+  std::int64_t first_inner, last_inner;             // the pixels whose taps all meet the input
 };
 
 /// The inputs and cotangents of a block: x as above, dy [rows][columns][features][samples].
@@ -35,16 +37,38 @@ struct Plane {
   const float* x;
   const float* dy;
   std::int64_t channels, features;
-  std::int64_t rows, columns, in_rows, in_columns;
-  std::int64_t row_taps, taps, row_stride, stride, row_dilation, dilation, low;
+  std::int64_t rows, in_rows, row_taps, row_stride, row_low, row_dilation;
+  std::int64_t columns, in_columns, taps, stride, low, dilation;
+  std::int64_t pixel_step, tap_step;  // elements of x
+  const float* zeros;                 // samples
 };
 
-/// Some rows of a block's cotangents for some features: [rows][columns][those features][samples].
+/// So many steps cover the distance; a division takes as long as a row of taps.
+constexpr std::int64_t steps(std::int64_t distance, std::int64_t step) noexcept {
+  return step == 1 ? distance : ceil_divide(distance, step);
+}
+
+/// How many pixels of a row have some of the `taps` taps from `kx` on beside the input, on either side of it; where
+/// windows move from column to column and have no gaps.
+struct Edges {
+  std::int64_t left, right;
+
+  Edges(const Plane& plane, std::int64_t kx, std::int64_t taps) noexcept
+      : left(std::max<std::int64_t>(plane.low - kx, 0)),
+        right(std::max<std::int64_t>(plane.columns + kx - plane.low + taps - 1 - plane.in_columns, 0)) {}
+};
+
+/// Some rows of a block's cotangents for some features, [rows][columns][features][samples], where pixels are `step`
+/// elements apart.
 struct Strip {
   const float* cotangents;
-  std::int64_t feature, first, last;
+  std::int64_t step, feature, first, last;
 };
 constexpr std::int64_t strip_elements = 6 << 10;
+
+constexpr bool is_inside(std::int64_t place, std::int64_t count) noexcept {
+  return static_cast<std::uint64_t>(place) < static_cast<std::uint64_t>(count);
+}
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
@@ -69,13 +93,32 @@ void gather_row(const Row& row) noexcept {
   }
 }
 
+inline Vector add_halves(const float* sums) noexcept { return add(load(sums), load(sums + vector_lanes)); }
+/// The lanes of a and of b, each added in pairs that are four, two and one apart; the halves of the result are of a
+/// and b, then neighbours are.
+inline Vector add_halves(Vector a, Vector b) noexcept {
+  return _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+}
+inline Vector add_quarters(Vector a, Vector b) noexcept {
+  return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x44), _mm256_shuffle_ps(a, b, 0xEE));
+}
+inline Vector add_neighbours(Vector a, Vector b) noexcept {
+  return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xDD));
+}
+
 /// to[i] += the sum of the lanes of sums[i], which are added in pairs that are 8, 4, 2 and 1 apart.
 void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
-  for (std::int64_t i = 0; i < count; ++i, sums += samples) {
-    const __m256 eight = _mm256_add_ps(_mm256_load_ps(sums), _mm256_load_ps(sums + 8));
-    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
-    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-    to[i] += _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8, sums += 8 * samples) {
+    Vector four[4];
+    for (std::int64_t k = 0; k < 4; ++k)
+      four[k] = add_halves(add_halves(sums + k * samples), add_halves(sums + (k + 4) * samples));
+    const Vector sum = add_neighbours(add_quarters(four[0], four[1]), add_quarters(four[2], four[3]));
+    store(to + i, add(load(to + i), sum));
+  }
+  for (; i < count; ++i, sums += samples) {
+    const Vector half = add_halves(sums), four = add_halves(half, half), two = add_quarters(four, four);
+    to[i] += _mm256_cvtss_f32(add_neighbours(two, two));
   }
 }
 }  // namespace avx2
@@ -110,42 +153,6 @@ void gather_row(const Row& row) noexcept {
 
 /// One pointer for each sample of a block.
 using Rows = const float* [samples];
-
-/// to[k][n] = from[n][k].
-void interleave(const Rows& from, std::int64_t length, float* to) noexcept {
-  std::int64_t k = 0;
-  for (; k + 4 <= length; k += 4) {
-    for (std::int64_t n = 0; n < samples; n += 4) {
-      __m128 row[4];
-      for (std::int64_t i = 0; i < 4; ++i) row[i] = _mm_loadu_ps(from[n + i] + k);
-      _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
-      for (std::int64_t i = 0; i < 4; ++i) _mm_store_ps(to + (k + i) * samples + n, row[i]);
-    }
-  }
-  for (; k < length; ++k) {
-    for (std::int64_t n = 0; n < samples; ++n) to[k * samples + n] = from[n][k];
-  }
-}
-
-/// to[n][k] = from[k][n] where there is a to[n].
-void separate(const float* from, std::int64_t length, float* const (&to)[samples]) noexcept {
-  std::int64_t k = 0;
-  for (; k + 4 <= length; k += 4) {
-    for (std::int64_t n = 0; n < samples; n += 4) {
-      __m128 row[4];
-      for (std::int64_t i = 0; i < 4; ++i) row[i] = _mm_load_ps(from + (k + i) * samples + n);
-      _MM_TRANSPOSE4_PS(row[0], row[1], row[2], row[3]);
-      for (std::int64_t i = 0; i < 4; ++i) {
-        if (to[n + i] != nullptr) _mm_storeu_ps(to[n + i] + k, row[i]);
-      }
-    }
-  }
-  for (; k < length; ++k) {
-    for (std::int64_t n = 0; n < samples; ++n) {
-      if (to[n] != nullptr) to[n][k] = from[k * samples + n];
-    }
-  }
-}
 
 /// What stands for the samples in a block. Where samples do not fill blocks, they are strips of rows of an image, with
 /// the rows above and below that their windows see; these are then part of the input, and the padding is zeros there.
@@ -203,14 +210,12 @@ class Strips {
   Problem block_;
 };
 
-/// Sizes of a block of samples.
+/// Elements of a block's input, of a row of its output, and of the kernel.
 struct Sizes {
-  std::int64_t padded_columns;      // of the input, with the zeros beside it
-  std::int64_t input, row, kernel;  // elements of a block's input, of a row of its output, of the kernel
+  std::int64_t input, row, kernel;
 
   explicit Sizes(const Problem& problem) noexcept
-      : padded_columns(std::max(problem.axis[2].reach(problem.axis[2].out), problem.axis[2].low + problem.axis[2].in)),
-        input(problem.axis[1].in * padded_columns * problem.channels * samples),
+      : input(problem.axis[1].in * problem.axis[2].in * problem.channels * samples),
         row(problem.axis[2].out * problem.features * samples),
         kernel(problem.axis[1].taps * problem.axis[2].taps * problem.channels * problem.features) {}
 };
@@ -244,29 +249,18 @@ bool suits(const Problem& problem, VectorSet set) noexcept {
 
 namespace {
 
-/// The input of the block from sample or strip `first` on, with zeros beside its rows: in place where there are none,
-/// else in `to`.
-const float* load_input(const Strips& strips, const Sizes& sizes, Layout layout, const float* x, std::int64_t first,
-                        const float* zeros, float* to) noexcept {
+/// The input of the block from sample or strip `first` on: where it is if samples lie in lanes, else in `to`.
+const float* load_input(const Strips& strips, Layout layout, const float* x, std::int64_t first, const float* zeros,
+                        float* to, VectorSet set) noexcept {
   const Problem& problem = strips.problem();
   const std::int64_t row = problem.axis[2].in * problem.channels;
-  const float* const block = x + first * problem.axis[1].in * row;
-  if (layout == Layout::lanes && sizes.padded_columns == problem.axis[2].in) return block;
-  const float* const result = to;
-  const std::int64_t left = problem.axis[2].low * problem.channels * samples;
-  const std::int64_t padded = sizes.padded_columns * problem.channels * samples;
-  for (std::int64_t i = 0; i < problem.axis[1].in; ++i, to += padded) {
-    std::fill_n(to, left, 0.0F);
-    if (layout == Layout::lanes) {
-      std::copy_n(block + i * row * samples, row * samples, to + left);
-    } else {
-      Rows rows;
-      strips.input_rows(x, first, i, zeros, rows);
-      interleave(rows, row, to + left);
-    }
-    std::fill_n(to + left + row * samples, padded - left - row * samples, 0.0F);
+  if (layout == Layout::lanes) return x + first * problem.axis[1].in * row;
+  for (std::int64_t i = 0; i < problem.axis[1].in; ++i) {
+    Rows rows;
+    strips.input_rows(x, first, i, zeros, rows);
+    copy_transposed(rows, to + i * row * samples, row, samples, set);
   }
-  return result;
+  return to;
 }
 
 /// The kernel as [taps][taps][channels][features].
@@ -298,6 +292,9 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
   float* const weights = zeros + x_row;
   std::fill_n(zeros, x_row, 0.0F);
   pack_weights(problem, w, kernel, weights);
+  const std::int64_t first_inner = ceil_divide(width.low, width.stride);
+  const std::int64_t last_inner =
+      ceil_divide(width.in + width.low - (width.taps - 1) * width.kernel_dilation, width.stride);
   std::atomic<bool> complete = true;
 
   executor.parallel_for(ceil_divide(problem.samples, samples), [&](std::int64_t block) {
@@ -308,32 +305,37 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
       return;
     }
     const std::int64_t first = block * samples;
-    const float* const under = load_input(strips, sizes, layout, x, first, zeros, input);
+    const float* const under = load_input(strips, layout, x, first, zeros, input, executor.vectors());
     float* const block_y = y + first * y_sample;
-    const std::int64_t padded_row = sizes.padded_columns * problem.channels * samples;
     for (std::int64_t out = 0; out < height.out; ++out) {
       const std::int64_t origin = out * height.stride - height.low;  // the input row under the first row of taps
       const std::int64_t first_tap =
           std::clamp<std::int64_t>(ceil_divide(-origin, height.kernel_dilation), 0, height.taps);
       const std::int64_t last_tap =
           std::clamp<std::int64_t>(ceil_divide(height.in - origin, height.kernel_dilation), first_tap, height.taps);
-      const Row row{.x = under + origin * padded_row,
+      const Row row{.x = under + origin * x_row * samples,
                     .w = weights,
                     .y = layout == Layout::lanes ? block_y + out * y_row * samples : rows,
                     .channels = problem.channels,
                     .features = problem.features,
                     .pixels = width.out,
                     .taps = width.taps,
+                    .columns = width.in,
                     .stride = width.stride,
+                    .low = width.low,
+                    .dilation = width.kernel_dilation,
+                    .pixel_step = width.stride * problem.channels * samples,
                     .tap_step = width.kernel_dilation * problem.channels * samples,
-                    .tap_row_step = height.kernel_dilation * padded_row,
+                    .tap_row_step = height.kernel_dilation * x_row * samples,
                     .first_tap = first_tap,
-                    .last_tap = last_tap};
+                    .last_tap = last_tap,
+                    .first_inner = first_inner,
+                    .last_inner = last_inner};
       wide ? avx512::gather_row(row) : avx2::gather_row(row);
       if (layout == Layout::ordinary) {
         float* results[samples];
         strips.output_rows(y, first, out, results);
-        separate(rows, y_row, results);
+        copy_transposed(rows, results, samples, y_row, executor.vectors());
       }
     }
   });
@@ -352,7 +354,7 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
   const std::int64_t blocks = ceil_divide(problem.samples, samples);
   const std::int64_t partials = std::clamp<std::int64_t>(affordable / sizes.kernel, 1, std::min(blocks, most_partials));
   const std::int64_t dy_row = width.out * problem.features, dy_sample = height.out * dy_row;
-  const std::int64_t longest_row = std::max(width.in * problem.channels, dy_row);
+  const std::int64_t longest_row = std::max({width.in * problem.channels, dy_row, samples});
   float* const others = scratch_floats<Scratch::conv_partials>((partials - 1) * sizes.kernel);
   float* const zeros = scratch_floats<Scratch::lanes_weights>(longest_row);
   if (others == nullptr || zeros == nullptr) return false;
@@ -378,23 +380,27 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
         strips.output_rows(dy, first, out, rows);
         std::replace(std::begin(rows), std::end(rows), static_cast<const float*>(nullptr),
                      static_cast<const float*>(zeros));
-        interleave(rows, dy_row, cotangent + out * dy_row * samples);
+        copy_transposed(rows, cotangent + out * dy_row * samples, dy_row, samples, executor.vectors());
       }
-      const Plane plane{.x = load_input(strips, sizes, layout, x, first, zeros, input),
+      const Plane plane{.x = load_input(strips, layout, x, first, zeros, input, executor.vectors()),
                         .dy = layout == Layout::lanes ? dy + first * dy_sample : cotangent,
                         .channels = problem.channels,
                         .features = problem.features,
                         .rows = height.out,
-                        .columns = width.out,
                         .in_rows = height.in,
-                        .in_columns = sizes.padded_columns,
                         .row_taps = height.taps,
-                        .taps = width.taps,
                         .row_stride = height.stride,
-                        .stride = width.stride,
+                        .row_low = height.low,
                         .row_dilation = height.kernel_dilation,
+                        .columns = width.out,
+                        .in_columns = width.in,
+                        .taps = width.taps,
+                        .stride = width.stride,
+                        .low = width.low,
                         .dilation = width.kernel_dilation,
-                        .low = height.low};
+                        .pixel_step = width.stride * problem.channels * samples,
+                        .tap_step = width.kernel_dilation * problem.channels * samples,
+                        .zeros = zeros};
       (wide ? avx512::correlate_plane : avx2::correlate_plane)(plane, lane_sums + sizes.kernel * samples, lane_sums);
     }
     avx2::add_lanes(lane_sums, sizes.kernel, sums);

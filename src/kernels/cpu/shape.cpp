@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <type_traits>
 
+#include "kernels/cpu/transpose.hpp"
 #include "kernels/dtypes.hpp"
 
 namespace linseed::kernels::cpu {
@@ -48,7 +48,7 @@ struct StridedCopy {
     if (extents.elements() == 0) return;
     merge();
     const std::size_t last = extents.size() - 1;
-    if (last > 0 && from[last - 1] == 1 && to[last] == 1) return swap_last(source, target, executor);
+    if (const std::size_t axis = swapped_axis(); axis < last) return swap(axis, source, target, executor);
     const std::int64_t row = extents[last];
     const std::int64_t rows = extents.elements() / row;
     const std::int64_t group = std::max<std::int64_t>(1, block / row);
@@ -76,68 +76,58 @@ struct StridedCopy {
   }
 
  private:
-  /// Neighbours in the source are rows apart in the target: squares, so that the lines of both stay in the cache.
-  template <class T>
-  void swap_last(const T* source, T* target, const Executor& executor) const noexcept {
-    constexpr std::int64_t side = 16;
+  /// The axis of neighbours in the source, where those in the target are others; else the last one.
+  [[nodiscard]] std::size_t swapped_axis() const noexcept {
     const std::size_t last = extents.size() - 1;
-    const std::int64_t rows = extents[last - 1], columns = extents[last];
-    const std::int64_t strips = (rows + side - 1) / side;
-    const std::int64_t matrices = extents.elements() / (rows * columns);
-    const std::int64_t group = std::max<std::int64_t>(1, block / (side * columns));
-    executor.parallel_for((matrices * strips + group - 1) / group, [&](std::int64_t task) {
-      const std::int64_t end = std::min(matrices * strips, (task + 1) * group);
+    if (to[last] != 1) return last;
+    for (std::size_t axis = last; axis-- > 0;) {
+      if (from[axis] == 1) return axis;
+    }
+    return last;
+  }
+
+  /// Rows along `axis`, where the source has its neighbours, become columns along the last one: in strips of some rows,
+  /// so that the lines of both stay in the cache.
+  template <class T>
+  void swap(std::size_t axis, const T* source, T* target, const Executor& executor) const noexcept {
+    constexpr std::int64_t side = 32;
+    const std::size_t last = extents.size() - 1;
+    const std::int64_t rows = extents[axis], columns = extents[last];
+    const std::int64_t strips = std::max<std::int64_t>(1, rows / side);  // the last one takes what is left
+    const std::int64_t all = extents.elements() / (rows * columns) * strips;
+    const std::int64_t group = std::max<std::int64_t>(1, block / (std::min(rows, side) * columns));
+    executor.parallel_for((all + group - 1) / group, [&](std::int64_t task) {
+      const std::int64_t end = std::min(all, (task + 1) * group);
       for (std::int64_t strip = task * group; strip < end; ++strip) {
-        std::int64_t read = from_offset, write = to_offset;
+        const std::int64_t first = strip % strips * side;
+        std::int64_t read = from_offset + first, write = to_offset + first * to[axis];
         std::int64_t rest = strip / strips;
-        for (std::size_t axis = last - 1; axis-- > 0;) {
-          read += rest % extents[axis] * from[axis];
-          write += rest % extents[axis] * to[axis];
-          rest /= extents[axis];
+        for (std::size_t other = last; other-- > 0;) {
+          if (other == axis) continue;
+          read += rest % extents[other] * from[other];
+          write += rest % extents[other] * to[other];
+          rest /= extents[other];
         }
-        const std::int64_t first_row = strip % strips * side, last_row = std::min(rows, first_row + side);
-        for (std::int64_t column = 0; column < columns; column += side) {
-          const std::int64_t last_column = std::min(columns, column + side);
-          std::int64_t row = first_row;
-          for (; row + 4 <= last_row; row += 4) {
-            std::int64_t i = column;
-            for (; i + 4 <= last_column; i += 4) {
-              transpose_4x4(source + read + row + i * from[last], from[last], target + write + row * to[last - 1] + i,
-                            to[last - 1]);
-            }
-            for (; i < last_column; ++i) {
-              for (std::int64_t k = 0; k < 4; ++k)
-                target[write + (row + k) * to[last - 1] + i] = source[read + row + k + i * from[last]];
-            }
-          }
-          for (; row < last_row; ++row) {
-            for (std::int64_t i = column; i < last_column; ++i)
-              target[write + row * to[last - 1] + i] = source[read + row + i * from[last]];
-          }
-        }
+        const std::int64_t height = strip % strips + 1 < strips ? side : rows - first;
+        copy_strip(source + read, from[last], target + write, to[axis], height, columns, executor.vectors());
       }
     });
   }
 
-  /// to[k * to_step + i] = from[i * from_step + k] for i and k below 4.
+  /// to[row * to_step + column] = from[column * from_step + row].
   template <class T>
-  static void transpose_4x4(const T* source, std::int64_t from_step, T* target, std::int64_t to_step) noexcept {
+  static void copy_strip(const T* source, std::int64_t from_step, T* target, std::int64_t to_step, std::int64_t rows,
+                         std::int64_t columns, VectorSet set) noexcept {
     if constexpr (sizeof(T) == 4) {
-      using Vector [[gnu::vector_size(16)]] = std::uint32_t;
-      Vector x[4], y[4];
-      for (int i = 0; i < 4; ++i) std::memcpy(&x[i], source + i * from_step, sizeof(Vector));
-      const Vector low02 = __builtin_shufflevector(x[0], x[2], 0, 4, 1, 5);
-      const Vector high02 = __builtin_shufflevector(x[0], x[2], 2, 6, 3, 7);
-      const Vector low13 = __builtin_shufflevector(x[1], x[3], 0, 4, 1, 5);
-      const Vector high13 = __builtin_shufflevector(x[1], x[3], 2, 6, 3, 7);
-      y[0] = __builtin_shufflevector(low02, low13, 0, 4, 1, 5);
-      y[1] = __builtin_shufflevector(low02, low13, 2, 6, 3, 7);
-      y[2] = __builtin_shufflevector(high02, high13, 0, 4, 1, 5);
-      y[3] = __builtin_shufflevector(high02, high13, 2, 6, 3, 7);
-      for (int k = 0; k < 4; ++k) std::memcpy(target + k * to_step, &y[k], sizeof(Vector));
+      copy_transposed(source, from_step, target, to_step, rows, columns, set);
     } else {
-      for (std::int64_t k = 0; k < 4; ++k) {
-        for (std::int64_t i = 0; i < 4; ++i) target[k * to_step + i] = source[i * from_step + k];
+      constexpr std::int64_t side = 16;
+      for (std::int64_t first = 0; first < columns; first += side) {
+        const std::int64_t end = std::min(columns, first + side);
+        for (std::int64_t row = 0; row < rows; ++row) {
+          for (std::int64_t column = first; column < end; ++column)
+            target[row * to_step + column] = source[column * from_step + row];
+        }
       }
     }
   }
