@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/dense_gemm.hpp"
 #include "kernels/kernel.hpp"
 
 namespace linseed::kernels {

@@ -6,7 +6,7 @@
 
 #include <xtensor-blas/xblas.hpp>
 
-#include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/dense_gemm.hpp"
 #include "kernels/cpu/row_dots.hpp"
 #include "kernels/dtypes.hpp"
 
@@ -289,7 +289,9 @@ void multiply(const Attributes& attributes, std::span<const Input> inputs, const
       }
       return;
     }
-    if (routine == Routine::dense && dense_gemm(p.rows, columns, p.depth, a, left, b, right, result, executor)) return;
+    if (routine == Routine::dense &&
+        dense_gemm({p.rows, columns, p.depth, left, right}, a, b, result, columns, executor))
+      return;
     if constexpr (std::is_same_v<T, float>) {
       if (routine == Routine::row_dots) return by_row_dots(p, a, b, result, executor);
     }
@@ -345,9 +347,8 @@ std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const 
 
 void dot_general_rows(const Attributes& attributes, std::span<const Input> inputs, float* memory, const RowUser& user,
                       const Executor& executor) noexcept {
-  const MatrixProduct p = *matrix_product(attributes, inputs[0].shape, inputs[1].shape);
-  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory,
-                  user, executor);
+  dense_gemm_rows(*matrix_product(attributes, inputs[0].shape, inputs[1].shape), inputs[0].as<float>(),
+                  inputs[1].as<float>(), memory, user, executor);
 }
 
 }  // namespace linseed::kernels::cpu
