@@ -116,6 +116,8 @@ class Side {
   /// Tiles of rows, as even as can be.
   static Side of_rows(const T* from, MatrixStrides strides, std::int64_t count, const DenseKernel<T>& kernel) noexcept {
     Side side{from, strides, count, (count + kernel.rows - 1) / kernel.rows, kernel};
+    side.width_ = count / side.tiles_;
+    side.wider_ = count % side.tiles_;
     side.padded_ = count;
     return side;
   }
@@ -134,7 +136,7 @@ class Side {
   [[nodiscard]] std::int64_t tiles() const noexcept { return tiles_; }
   /// The first row of a tile; of the one after the last, the number of rows with what fills up.
   [[nodiscard]] std::int64_t first(std::int64_t tile) const noexcept {
-    return tile == tiles_ ? padded_ : width_ > 0 ? tile * width_ : tile * count_ / tiles_;
+    return tile == tiles_ ? padded_ : tile * width_ + std::min(tile, wider_);
   }
   [[nodiscard]] std::int64_t width(std::int64_t tile) const noexcept { return first(tile + 1) - first(tile); }
   /// How many rows of a tile there are.
@@ -188,7 +190,8 @@ class Side {
   MatrixStrides strides_;
   std::int64_t count_, tiles_;
   const DenseKernel<T>* kernel_;
-  std::int64_t width_ = 0, padded_ = 0, first_packed_ = 0;
+  std::int64_t width_ = 0, wider_ = 0;  // of a tile; how many of the first ones have one row more
+  std::int64_t padded_ = 0, first_packed_ = 0;
 };
 
 /// Both sides of a product, which know whether they are packed.
@@ -200,20 +203,12 @@ struct Sides {
   Sides(const MatrixProduct& p, const T* left_factor, const T* right_factor, const DenseKernel<T>& kernel) noexcept
       : rows(Side<T>::of_rows(left_factor, p.left, p.rows, kernel)),
         columns(Side<T>::of_columns(right_factor, p.right, p.columns, kernel)) {
-    // What is used a few times only is not worth packing. But rows that lie a power of two apart share a few places of
-    // the nearest cache.
-    constexpr std::int64_t few_rows = 4, few_columns = 4, page = 2048, few = 1024;
-    const auto apart = [](std::int64_t step, std::int64_t bytes) {
-      return step * static_cast<std::int64_t>(sizeof(T)) % bytes != 0;
-    };
-    if (p.left.depth == 1 && (apart(p.left.row, page) || columns.tiles() == 1)) {
-      left = LeftFactor::in_rows;
-      rows.stay();
-    } else if (p.left.row == 1 && columns.tiles() <= few_columns) {
-      left = LeftFactor::in_columns;
+    const DensePlaces places = dense_places(p, rows.tiles(), columns.tiles(), sizeof(T) == sizeof(float));
+    if (places.left_stays) {
+      left = p.left.depth == 1 ? LeftFactor::in_rows : LeftFactor::in_columns;
       rows.stay();
     }
-    if (p.right.row == 1 && rows.tiles() <= few_rows && apart(p.right.depth, few)) columns.stay();
+    if (places.right_stays) columns.stay();
   }
 };
 
@@ -228,16 +223,17 @@ void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const T
   const auto& of_left = kernel.tiles[static_cast<int>(sides.left)];
   for (std::int64_t m = range.row_begin; m < range.row_end; ++m) {
     const Factor<T> left = sides.rows.factor(m, range.k, packed_rows);
+    const std::int64_t row = sides.rows.first(m), count = sides.rows.width(m);
     for (std::int64_t n = range.column_begin; n < range.column_end; ++n) {
       const Factor<T> right = sides.columns.factor(n, range.k, packed_columns);
       const auto vectors = static_cast<std::size_t>(sides.columns.width(n) / kernel.lanes);
-      of_left[vectors - 1][static_cast<std::size_t>(sides.rows.width(m) - 1)](
+      of_left[vectors - 1][static_cast<std::size_t>(count - 1)](
           {.left = left.at,
            .left_step = left.step,
            .right = right.at,
            .right_step = right.step,
            .depth = range.depth,
-           .result = result + sides.rows.first(m) * result_row + sides.columns.first(n),
+           .result = result + row * result_row + sides.columns.first(n),
            .result_step = result_row,
            .columns = sides.columns.valid(n),
            .accumulate = range.k > 0});
@@ -262,6 +258,17 @@ T* memory_for(const Side<T>& side, std::int64_t elements) noexcept {
 }
 
 }  // namespace
+
+DensePlaces dense_places(const MatrixProduct& p, std::int64_t row_tiles, std::int64_t column_tiles,
+                         bool is_float32) noexcept {
+  // What is used a few times only is not worth packing. But rows that lie a power of two apart share a few places of
+  // the nearest cache.
+  constexpr std::int64_t few_row_tiles = 4, few_column_tiles = 4;
+  const auto apart = [&](std::int64_t step, std::int64_t bytes) { return step * (is_float32 ? 4 : 8) % bytes != 0; };
+  const bool rows_stay = p.left.depth == 1 && (apart(p.left.row, 2048) || column_tiles == 1);
+  const bool columns_stay = p.left.depth != 1 && p.left.row == 1 && column_tiles <= few_column_tiles;
+  return {rows_stay || columns_stay, p.right.row == 1 && row_tiles <= few_row_tiles && apart(p.right.depth, 1024)};
+}
 
 template <class T>
 bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* result, std::int64_t result_row,

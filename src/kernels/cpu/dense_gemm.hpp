@@ -15,6 +15,13 @@ template <class T>
 bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* result, std::int64_t result_row,
                 const Executor& executor) noexcept;
 
+/// Which factors dense_gemm() reads where they lie: not those that many tiles use, which are better packed.
+struct DensePlaces {
+  bool left_stays, right_stays;
+};
+DensePlaces dense_places(const MatrixProduct& product, std::int64_t row_tiles, std::int64_t column_tiles,
+                         bool is_float32) noexcept;
+
 /// What is done with rows of a product as soon as they are there.
 class RowUser {
  public:
