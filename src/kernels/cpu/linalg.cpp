@@ -347,7 +347,9 @@ std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const 
                                             const Shape& right) noexcept {
   constexpr std::int64_t most_columns = 4096;  // rows of so many that are used at once stay in the second cache
   const auto p = products_of(attributes, left, right, /*may_swap=*/false);
+  constexpr std::int64_t worth_it = std::int64_t{1} << 20;  // multiply-adds: a smaller product is in that cache anyway
   if (!p || p->batches != 1 || p->column.extent > most_columns) return std::nullopt;
+  if (p->rows * p->column.extent * p->depth < worth_it) return std::nullopt;
   const bool is_dense = routine_for(attributes, left, right, DType::float32) == ProductRoutine::dense_gemm;
   return is_dense ? std::optional(p->column.extent) : std::nullopt;
 }
