@@ -2,7 +2,8 @@
 
 #include <optional>
 
-#include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/dense_gemm.hpp"
+#include "kernels/cpu/product_cost.hpp"
 #include "kernels/kernel.hpp"
 
 namespace linseed::kernels {
@@ -14,6 +15,8 @@ namespace cpu {
 void dot_general(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 /// The same without the BLAS, so that the bits are those of every machine with AVX2.
 void dot_general_portable(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+/// The same by a routine of those that can serve, whichever is chosen otherwise.
+void dot_general_by(ProductRoutine, const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 /// Whether dot_general() hands such operands to the BLAS.
 bool uses_blas(const Attributes&, const Shape& left, const Shape& right, DType) noexcept;
 

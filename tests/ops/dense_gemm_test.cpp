@@ -1,5 +1,5 @@
-// Products of packed factors against sums in double and the product that packs nothing, in every instruction set.
-#include "kernels/cpu/offset_gemm.hpp"
+// Dense products against sums in double and the product that packs nothing, in every instruction set.
+#include "kernels/cpu/dense_gemm.hpp"
 
 #include <atomic>
 #include <cmath>
@@ -19,7 +19,8 @@ struct Extents {
 // Around the sizes of tiles, panels, strips and blocks of depth.
 constexpr Extents shapes[] = {{1, 1, 1},      {13, 33, 5},    {14, 32, 256}, {15, 31, 257},
                               {56, 64, 3},    {57, 65, 17},   {300, 40, 70}, {40, 300, 513},
-                              {130, 129, 64}, {600, 530, 12}, {16, 1030, 9}, {1030, 16, 9}};
+                              {130, 129, 64}, {600, 530, 12}, {16, 1030, 9}, {1030, 16, 9},
+                              {27, 96, 40},   {19, 112, 300}, {10, 512, 70}, {12, 50, 512}};
 
 template <class T>
 std::vector<T> values(std::int64_t count, double phase) {
@@ -28,19 +29,21 @@ std::vector<T> values(std::int64_t count, double phase) {
   return result;
 }
 
-/// The factors of one product, stored with rows or with depth innermost.
+/// The factors of one product, stored with rows or with depth innermost, and elements `spread` apart.
 template <class T>
 struct Factors {
   Extents extents;
   std::vector<T> left, right;
   MatrixStrides left_strides, right_strides;
 
-  Factors(const Extents& e, bool left_rows_inside, bool right_columns_inside)
+  Factors(const Extents& e, bool left_rows_inside, bool right_columns_inside, std::int64_t spread = 1)
       : extents(e),
-        left(values<T>(e.rows * e.depth, 0.5)),
-        right(values<T>(e.columns * e.depth, 0.7)),
-        left_strides(left_rows_inside ? MatrixStrides{1, e.rows} : MatrixStrides{e.depth, 1}),
-        right_strides(right_columns_inside ? MatrixStrides{1, e.columns} : MatrixStrides{e.depth, 1}) {}
+        left(values<T>(e.rows * e.depth * spread, 0.5)),
+        right(values<T>(e.columns * e.depth * spread, 0.7)),
+        left_strides(left_rows_inside ? MatrixStrides{spread, e.rows * spread}
+                                      : MatrixStrides{e.depth * spread, spread}),
+        right_strides(right_columns_inside ? MatrixStrides{spread, e.columns * spread}
+                                           : MatrixStrides{e.depth * spread, spread}) {}
 
   [[nodiscard]] std::vector<T> without_packing(VectorSet set) const {
     Lattice rows, depth;
@@ -88,14 +91,14 @@ std::vector<VectorSet> sets() {
 }
 
 template <class T>
-void check_packed(const Factors<T>& factors, VectorSet set, double tolerance) {
+void check_dense(const Factors<T>& factors, VectorSet set, double tolerance) {
   const auto& [rows, columns, depth] = factors.extents;
   const std::vector<T> expected = factors.without_packing(set);
   factors.check_sums(expected, tolerance);
   for (const int threads : {1, 2, 3, 8}) {
     std::vector<T> result(expected.size(), std::nan(""));
-    REQUIRE(dense_gemm(rows, columns, depth, factors.left.data(), factors.left_strides, factors.right.data(),
-                       factors.right_strides, result.data(), Executor(threads, set)));
+    REQUIRE(dense_gemm({rows, columns, depth, factors.left_strides, factors.right_strides}, factors.left.data(),
+                       factors.right.data(), result.data(), columns, Executor(threads, set)));
     CHECK(same_bits(result, expected));
   }
 }
@@ -118,7 +121,7 @@ class Collect final : public RowUser {
 
 }  // namespace
 
-TEST_CASE("packed products have the bits of those without packing, in every instruction set and for any threads") {
+TEST_CASE("dense products have the bits of those without packing, in every instruction set and for any threads") {
   for (const Extents& extents : shapes) {
     for (const int layout : {0, 1, 2, 3}) {
       CAPTURE(extents.rows);
@@ -128,9 +131,10 @@ TEST_CASE("packed products have the bits of those without packing, in every inst
       const Factors<float> floats(extents, (layout & 1) != 0, (layout & 2) != 0);
       const Factors<double> doubles(extents, (layout & 1) != 0, (layout & 2) != 0);
       for (const VectorSet set : sets()) {
-        check_packed(floats, set, 1e-6);
-        check_packed(doubles, set, 2e-15);
+        check_dense(floats, set, 1e-6);
+        check_dense(doubles, set, 2e-15);
       }
+      check_dense(Factors<float>(extents, (layout & 1) != 0, (layout & 2) != 0, /*spread=*/3), best_vector_set(), 1e-6);
     }
   }
 }
@@ -145,8 +149,8 @@ TEST_CASE("rows of a product that are used up come once each, with the same bits
         std::vector<float> result(expected.size(), std::nanf(""));
         std::vector<float> memory(static_cast<std::size_t>(threads * most_rows_used * columns));
         const Collect user(result, columns);
-        dense_gemm_rows(rows, columns, depth, factors.left.data(), factors.left_strides, factors.right.data(),
-                        factors.right_strides, memory.data(), user, Executor(threads, set));
+        dense_gemm_rows({rows, columns, depth, factors.left_strides, factors.right_strides}, factors.left.data(),
+                        factors.right.data(), memory.data(), user, Executor(threads, set));
         CHECK(user.rows() == rows);
         CHECK(same_bits(result, expected));
       }

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <mutex>
 
 #include <xtensor-blas/xblas.hpp>
 
-#include "kernels/cpu/offset_gemm.hpp"
+#include "kernels/cpu/dense_gemm.hpp"
+#include "kernels/cpu/product_cost.hpp"
 #include "kernels/cpu/row_dots.hpp"
 #include "kernels/dtypes.hpp"
 
@@ -41,12 +43,7 @@ void join(Dimensions& dimensions) noexcept {
 }
 
 // The serial OpenBLAS shares one work buffer between all callers: two products at a time spoil each other. So products
-// take turns, and the executor's other threads wait. It is for products so large that it wins all the same.
-constexpr std::int64_t large_product = std::int64_t{1} << 28;  // multiply-adds
-
-constexpr std::int64_t packing_pays = std::int64_t{1} << 20;  // multiply-adds, too
-constexpr std::int64_t packing_uses = 32;                     // of every packed element: not for a few rows or columns
-
+// take turns, and the executor's other threads wait.
 std::mutex& blas_turn() noexcept {
   static std::mutex mutex;
   return mutex;
@@ -89,6 +86,11 @@ struct Products {
   [[nodiscard]] MatrixStrides left() const noexcept { return {axis(row_axes).left, axis(depth_axes).left}; }
   [[nodiscard]] MatrixStrides right() const noexcept { return {column.right, axis(depth_axes).right}; }
   [[nodiscard]] std::int64_t result_stride() const noexcept { return axis(row_axes).result; }
+  /// A plain product as it was before left and right were swapped.
+  [[nodiscard]] MatrixProduct unswapped() const noexcept {
+    if (swapped) return {column.extent, rows, depth, right(), left()};
+    return {rows, column.extent, depth, left(), right()};
+  }
 
   /// Where the operands and the result of one product begin.
   [[nodiscard]] Dimension begin(std::int64_t batch) const noexcept {
@@ -183,12 +185,6 @@ std::optional<Products> products_of(const Attributes& attributes, const Shape& l
   return p;
 }
 
-/// Whether rows of both factors, whose points of depth are neighbours, are better multiplied as they are than packed.
-bool suits_row_dots(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept {
-  constexpr std::int64_t few_uses = 8, long_enough = 32;
-  return std::min(rows, columns) <= few_uses && depth >= long_enough;
-}
-
 void by_row_dots(const Products& p, const float* left, const float* right, float* result,
                  const Executor& executor) noexcept {
   constexpr std::int64_t task_products = 1 << 16, quantum = 16;
@@ -213,95 +209,102 @@ void by_row_dots(const Products& p, const float* left, const float* right, float
 
 // ---- which routine it is ----
 
-/// What a contraction computes, if that is one product of matrices.
-std::optional<MatrixProduct> matrix_product(const Attributes& attributes, const Shape& left, const Shape& right) {
-  const auto p = products_of(attributes, left, right, /*may_swap=*/false);
-  if (!p || p->batches != 1 || !p->is_plain()) return std::nullopt;
-  return MatrixProduct{p->rows, p->column.extent, p->depth, p->left(), p->right()};
+/// What a contraction is to the routines; nothing where only the reference kernel computes it.
+std::optional<ProductStack> stack_of(const std::optional<Products>& p, DType dtype, bool blas_allowed) noexcept {
+  if (!is_floating(dtype) || !p) return std::nullopt;
+  ProductStack stack{.batches = p->batches,
+                     .each = {p->rows, p->column.extent, p->depth, p->left(), p->right()},
+                     .is_float32 = dtype == DType::float32,
+                     .is_plain = p->is_plain(),
+                     .blas_allowed = blas_allowed};
+  stack.is_small = stack.batches == 1 && stack.is_plain && stack.is_float32 && SmallGemm::fits(p->unswapped());
+  return stack;
 }
 
-enum class Routine { reference, small, offset, dense, row_dots, blas };
-enum class Blas { allowed, excluded };
-
-constexpr std::string_view name_of(Routine routine) noexcept {
-  switch (routine) {
-    case Routine::small: return "small_gemm";
-    case Routine::offset: return "offset_gemm";
-    case Routine::dense: return "dense_gemm";
-    case Routine::row_dots: return "row_dots";
-    case Routine::blas: return "blas";
-    default: return "reference";
-  }
-}
-
-/// Whether a product of so many rows, columns and points of depth is worth the packing of its factors.
-bool suits_packing(std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept {
-  return rows * columns * depth >= packing_pays && std::min(rows, columns) >= packing_uses;
-}
-
-/// What computes a contraction when it comes alone.
-Routine routine_for(const std::optional<Products>& p, DType dtype, Blas blas) noexcept {
-  if (!is_floating(dtype) || !p) return Routine::reference;
-  if (!p->is_plain()) return Routine::offset;
-  const MatrixStrides left = p->left(), right = p->right();
-  const std::int64_t columns = p->column.extent;
-  const auto is_dense = [](MatrixStrides factor) { return std::min(factor.row, factor.depth) == 1; };
-  if (blas == Blas::allowed && p->rows * columns * p->depth > large_product && is_dense(left) && is_dense(right))
-    return Routine::blas;
-  if (p->batches == 1 && p->result_stride() == columns && suits_packing(p->rows, columns, p->depth))
-    return Routine::dense;
-  if (dtype == DType::float32 && left.depth == 1 && right.depth == 1 && suits_row_dots(p->rows, columns, p->depth))
-    return Routine::row_dots;
-  return Routine::offset;
-}
-
-Choice choose(const Attributes& attributes, std::span<const Input> inputs, const Output& output, Blas blas) noexcept {
+Choice choose(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
+              bool blas_allowed) noexcept {
   std::int64_t terms = 1;
   for (const int axis : std::get<attr::Dot>(attributes).lhs_contract)
     terms *= inputs[0].shape[static_cast<std::size_t>(axis)];
-  const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/true);
-  const bool is_small = small_product(attributes, inputs[0].shape, inputs[1].shape, output.dtype).has_value();
-  const Routine routine = is_small ? Routine::small : routine_for(products, output.dtype, blas);
-  return {name_of(routine), 2 * terms * output.shape.elements()};
+  Choice result{"reference", 2 * terms * output.shape.elements()};
+  if (const auto stack = stack_of(products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/true),
+                                  output.dtype, blas_allowed)) {
+    result.routine = to_string(choose_product(*stack));
+  }
+  return result;
 }
 
-void multiply(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
-              const Executor& executor, Blas blas) noexcept {
+/// What computes a contraction when it comes alone, if not the reference kernel.
+std::optional<ProductRoutine> routine_for(const Attributes& attributes, const Shape& left, const Shape& right,
+                                          DType dtype) noexcept {
+  const auto stack = stack_of(products_of(attributes, left, right, /*may_swap=*/true), dtype, /*blas_allowed=*/true);
+  return stack ? std::optional(choose_product(*stack)) : std::nullopt;
+}
+
+template <class T>
+void by_blas(const Products& p, const T* left, const T* right, T* result) noexcept {
+  const auto leading = [](MatrixStrides factor) { return static_cast<int>(std::max(factor.row, factor.depth)); };
+  const std::lock_guard turn(blas_turn());
+  for (std::int64_t batch = 0; batch < p.batches; ++batch) {
+    const Dimension at = p.begin(batch);
+    cxxblas::gemm<int>(cxxblas::RowMajor, p.left().depth == 1 ? cxxblas::NoTrans : cxxblas::Trans,
+                       p.right().row == 1 ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(p.rows),
+                       static_cast<int>(p.column.extent), static_cast<int>(p.depth), T{1}, left + at.left,
+                       leading(p.left()), right + at.right, leading(p.right()), T{0}, result + at.result,
+                       static_cast<int>(p.result_stride()));
+  }
+}
+
+/// False where memory is short.
+template <class T>
+bool by_dense_gemm(const Products& p, const T* left, const T* right, T* result, const Executor& executor) noexcept {
+  constexpr std::int64_t many_batches = 8;  // each is a task then; of few, each shares its own tasks
+  const MatrixProduct each{p.rows, p.column.extent, p.depth, p.left(), p.right()};
+  std::atomic<bool> complete = true;
+  const auto multiply = [&](std::int64_t batch) {
+    const Dimension at = p.begin(batch);
+    if (!dense_gemm(each, left + at.left, right + at.right, result + at.result, p.result_stride(), executor))
+      complete.store(false, std::memory_order_relaxed);
+  };
+  if (p.batches >= many_batches) {
+    executor.parallel_for(p.batches, multiply);
+  } else {
+    for (std::int64_t batch = 0; batch < p.batches; ++batch) multiply(batch);
+  }
+  return complete.load(std::memory_order_relaxed);
+}
+
+template <class T>
+void by_offset_gemm(const Products& p, const T* left, const T* right, T* result, const Executor& executor) noexcept {
+  const std::int64_t columns = p.column.extent, stride = p.right().row;
+  const Lattice depth = p.depth_lattice();
+  const Grid grid(p.batches, p.row_axes.size() <= 1 ? p.rows : 1, columns);
+  executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
+    const Dimension at = p.begin(task / grid.tasks());
+    const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
+    offset_gemm(left + at.left, p.row_lattice(row, row_count), depth, right + at.right + column * stride,
+                {column_count, stride}, result + at.result + column, /*accumulate=*/false, executor.vectors());
+  });
+}
+
+void multiply(std::optional<ProductRoutine> forced, const Attributes& attributes, std::span<const Input> inputs,
+              const Output& output, const Executor& executor, bool blas_allowed) noexcept {
   const auto products = products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/true);
-  const Routine routine = routine_for(products, output.dtype, blas);
-  if (routine == Routine::reference) return reference::dot_general(attributes, inputs, output, executor);
+  const auto stack = stack_of(products, output.dtype, blas_allowed);
+  if (!stack) return reference::dot_general(attributes, inputs, output, executor);
   const Products& p = *products;
-  const MatrixStrides left = p.left(), right = p.right();
-  const std::int64_t columns = p.column.extent;
+  const ProductRoutine routine = forced ? *forced : choose_product(*stack);
   linseed::detail::visit_floating(output.dtype, [&]<class T>(std::type_identity<T>) {
     const T* const a = inputs[p.swapped ? 1 : 0].as<T>();
     const T* const b = inputs[p.swapped ? 0 : 1].as<T>();
     T* const result = output.as<T>();
-    if (routine == Routine::blas) {
-      const auto leading = [](MatrixStrides factor) { return static_cast<int>(std::max(factor.row, factor.depth)); };
-      const std::lock_guard turn(blas_turn());
-      for (std::int64_t batch = 0; batch < p.batches; ++batch) {
-        const Dimension at = p.begin(batch);
-        cxxblas::gemm<int>(cxxblas::RowMajor, left.depth == 1 ? cxxblas::NoTrans : cxxblas::Trans,
-                           right.row == 1 ? cxxblas::NoTrans : cxxblas::Trans, static_cast<int>(p.rows),
-                           static_cast<int>(columns), static_cast<int>(p.depth), T{1}, a + at.left, leading(left),
-                           b + at.right, leading(right), T{0}, result + at.result, static_cast<int>(p.result_stride()));
-      }
-      return;
-    }
-    if (routine == Routine::dense && dense_gemm(p.rows, columns, p.depth, a, left, b, right, result, executor)) return;
+    if (routine == ProductRoutine::blas) return by_blas(p, a, b, result);
+    if (routine == ProductRoutine::dense_gemm && by_dense_gemm(p, a, b, result, executor)) return;
     if constexpr (std::is_same_v<T, float>) {
-      if (routine == Routine::row_dots) return by_row_dots(p, a, b, result, executor);
+      if (routine == ProductRoutine::row_dots) return by_row_dots(p, a, b, result, executor);
     }
     // Small ones too, when they come without a table of their places; and dense ones when memory is short.
-    const Lattice depth = p.depth_lattice();
-    const Grid grid(p.batches, p.row_axes.size() <= 1 ? p.rows : 1, columns);
-    executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
-      const Dimension at = p.begin(task / grid.tasks());
-      const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
-      offset_gemm(a + at.left, p.row_lattice(row, row_count), depth, b + at.right + column * right.row,
-                  {column_count, right.row}, result + at.result + column, /*accumulate=*/false, executor.vectors());
-    });
+    by_offset_gemm(p, a, b, result, executor);
   });
 }
 
@@ -309,45 +312,52 @@ void multiply(const Attributes& attributes, std::span<const Input> inputs, const
 
 void dot_general(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                  const Executor& executor) noexcept {
-  multiply(attributes, inputs, output, executor, Blas::allowed);
+  multiply(std::nullopt, attributes, inputs, output, executor, /*blas_allowed=*/true);
 }
 void dot_general_portable(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                           const Executor& executor) noexcept {
-  multiply(attributes, inputs, output, executor, Blas::excluded);
+  multiply(std::nullopt, attributes, inputs, output, executor, /*blas_allowed=*/false);
+}
+
+void dot_general_by(ProductRoutine routine, const Attributes& attributes, std::span<const Input> inputs,
+                    const Output& output, const Executor& executor) noexcept {
+  multiply(routine, attributes, inputs, output, executor, /*blas_allowed=*/true);
 }
 
 Choice choose_dot(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                   VectorSet) noexcept {
-  return choose(attributes, inputs, output, Blas::allowed);
+  return choose(attributes, inputs, output, /*blas_allowed=*/true);
 }
 Choice choose_dot_portable(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                            VectorSet) noexcept {
-  return choose(attributes, inputs, output, Blas::excluded);
+  return choose(attributes, inputs, output, /*blas_allowed=*/false);
 }
 
 bool uses_blas(const Attributes& attributes, const Shape& left, const Shape& right, DType dtype) noexcept {
-  return routine_for(products_of(attributes, left, right, /*may_swap=*/true), dtype, Blas::allowed) == Routine::blas;
+  return routine_for(attributes, left, right, dtype) == ProductRoutine::blas;
 }
 
 std::optional<MatrixProduct> small_product(const Attributes& attributes, const Shape& left, const Shape& right,
                                            DType dtype) {
-  const auto p = matrix_product(attributes, left, right);
-  return p && dtype == DType::float32 && SmallGemm::fits(*p) ? p : std::nullopt;
+  if (routine_for(attributes, left, right, dtype) != ProductRoutine::small_gemm) return std::nullopt;
+  return products_of(attributes, left, right, /*may_swap=*/false)->unswapped();
 }
 
 std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const Shape& left,
                                             const Shape& right) noexcept {
   constexpr std::int64_t most_columns = 4096;  // rows of so many that are used at once stay in the second cache
-  const auto p = matrix_product(attributes, left, right);
-  if (!p || p->columns > most_columns || p->rows * p->columns * p->depth > large_product) return std::nullopt;
-  return suits_packing(p->rows, p->columns, p->depth) ? std::optional(p->columns) : std::nullopt;
+  const auto p = products_of(attributes, left, right, /*may_swap=*/false);
+  constexpr std::int64_t worth_it = std::int64_t{1} << 20;  // multiply-adds: a smaller product is in that cache anyway
+  if (!p || p->batches != 1 || p->column.extent > most_columns) return std::nullopt;
+  if (p->rows * p->column.extent * p->depth < worth_it) return std::nullopt;
+  const bool is_dense = routine_for(attributes, left, right, DType::float32) == ProductRoutine::dense_gemm;
+  return is_dense ? std::optional(p->column.extent) : std::nullopt;
 }
 
 void dot_general_rows(const Attributes& attributes, std::span<const Input> inputs, float* memory, const RowUser& user,
                       const Executor& executor) noexcept {
-  const MatrixProduct p = *matrix_product(attributes, inputs[0].shape, inputs[1].shape);
-  dense_gemm_rows(p.rows, p.columns, p.depth, inputs[0].as<float>(), p.left, inputs[1].as<float>(), p.right, memory,
-                  user, executor);
+  const auto product = products_of(attributes, inputs[0].shape, inputs[1].shape, /*may_swap=*/false);
+  dense_gemm_rows(product->unswapped(), inputs[0].as<float>(), inputs[1].as<float>(), memory, user, executor);
 }
 
 }  // namespace linseed::kernels::cpu

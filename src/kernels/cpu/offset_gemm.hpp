@@ -26,11 +26,14 @@ struct Columns {
   std::int64_t stride;
 };
 
+/// Points of depth that one chain of multiply-adds takes; the sums of the chains are added.
+constexpr std::int64_t chain_depth = 256;
+
 /// A matrix product whose left factor is never laid out as a matrix:
 ///   result[row.second + n] (+)= sum over `depth` of left[row.first + depth.first] * right[depth.second + n * stride]
-/// for every row of `rows`. Each element is one chain of (fused) multiply-adds per 256 points of depth, in order, so it
-/// does not depend on how rows and columns are tiled. T is float or double. avx2 and avx512 give the same bits;
-/// portable has no fused multiply-add and differs from them by rounding.
+/// for every row of `rows`. Each element is one chain of (fused) multiply-adds per `chain_depth` points of depth, in
+/// order, so it does not depend on how rows and columns are tiled. T is float or double. avx2 and avx512 give the same
+/// bits; portable has no fused multiply-add and differs from them by rounding.
 template <class T>
 void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const T* right, Columns columns, T* result,
                  bool accumulate, VectorSet set) noexcept;
@@ -39,28 +42,6 @@ void offset_gemm(const T* left, const Lattice& rows, const Lattice& depth, const
 struct MatrixStrides {
   std::int64_t row, depth;
 };
-
-/// result[row * columns + column] = sum over depth of left(row, depth) * right(column, depth), from factors that are
-/// packed first. Worth it for products of some size; the bits are those of offset_gemm. False, and nothing is done,
-/// where memory is short.
-template <class T>
-bool dense_gemm(std::int64_t rows, std::int64_t columns, std::int64_t depth, const T* left, MatrixStrides left_strides,
-                const T* right, MatrixStrides right_strides, T* result, const Executor& executor) noexcept;
-
-/// What is done with rows of a product as soon as they are there.
-class RowUser {
- public:
-  virtual ~RowUser() = default;
-  /// Rows [first, first + count) of the product lie one after the other at `rows`.
-  virtual void use(std::int64_t first, std::int64_t count, float* rows) const noexcept = 0;
-};
-constexpr std::int64_t most_rows_used = 56;  ///< at once
-
-/// The same product, whose rows nobody needs but `user`: it gets each once, from any thread, and the product as a whole
-/// is nowhere. `memory` has room for `most_rows_used` rows for each thread.
-void dense_gemm_rows(std::int64_t rows, std::int64_t columns, std::int64_t depth, const float* left,
-                     MatrixStrides left_strides, const float* right, MatrixStrides right_strides, float* memory,
-                     const RowUser& user, const Executor& executor) noexcept;
 
 /// What a product of two matrices is made of; none is empty.
 struct MatrixProduct {

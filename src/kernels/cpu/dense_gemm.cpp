@@ -1,0 +1,379 @@
+#include "kernels/cpu/dense_gemm.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include "kernels/cpu/scratch.hpp"
+#include "kernels/cpu/simd.hpp"
+
+namespace linseed::kernels::cpu {
+
+namespace {
+
+/// How the left factor of a tile lies: all rows of the tile side by side, with nothing between points of depth; or
+/// where the caller has it, in rows whose points of depth are neighbours, or in columns of which rows are neighbours.
+enum class LeftFactor { packed, in_rows, in_columns };
+
+/// Some rows and columns of a product.
+template <class T>
+struct DenseTile {
+  const T* left;
+  std::int64_t left_step;  // between the rows, or the columns, of a left factor that is not packed
+  const T* right;          // columns are neighbours
+  std::int64_t right_step;
+  std::int64_t depth;
+  T* result;
+  std::int64_t result_step;
+  std::int64_t columns;  // that exist: the last vector may have less than its lanes
+  bool accumulate;
+};
+
+/// Where `valid` rows of a factor lie, and where they go side by side.
+template <class T>
+struct PackedTile {
+  const T* from;
+  T* to;
+  std::int64_t width, valid;
+};
+
+constexpr int most_dense_rows = 9, most_dense_vectors = 3;
+template <class T>
+using DenseTiles = std::array<void (*)(const DenseTile<T>&) noexcept, most_dense_rows>;  // of 1, 2, ... rows
+
+/// What an instruction set has for dense products.
+template <class T>
+struct DenseKernel {
+  std::int64_t rows, vectors, lanes;                       // of the largest tile, the latter of a vector
+  std::array<DenseTiles<T>, most_dense_vectors> tiles[3];  // for each LeftFactor, of 1, 2, ... vectors
+  void (*pack_neighbours)(const PackedTile<T>* tiles, std::int64_t count, std::int64_t step,
+                          std::int64_t depth) noexcept;
+  void (*pack_across)(const PackedTile<T>& tile, std::int64_t step, std::int64_t depth) noexcept;
+};
+
+namespace portable {
+using simd::portable::Simd;
+constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0;
+constexpr bool fetches_ahead = true;
+#include "kernels/cpu/dense_gemm_tile.inc"
+}  // namespace portable
+
+#if LINSEED_X86_TILES
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+using simd::avx2::Simd;
+constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0;
+constexpr bool fetches_ahead = true;
+#include "kernels/cpu/dense_gemm_tile.inc"
+}  // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx2,fma")
+namespace avx512 {
+using simd::avx512::Simd;
+constexpr int dense_rows = most_dense_rows, dense_vectors = most_dense_vectors, folded_rows = 4;
+constexpr bool fetches_ahead = false;
+#include "kernels/cpu/dense_gemm_tile.inc"
+}  // namespace avx512
+#pragma GCC pop_options
+
+#endif
+
+template <class T>
+const DenseKernel<T>& dense_kernel(VectorSet set) noexcept {
+#if LINSEED_X86_TILES
+  if (set == VectorSet::avx512) return avx512::Dense<T>::kernel;
+  if (set == VectorSet::avx2) return avx2::Dense<T>::kernel;
+#endif
+  static_cast<void>(set);
+  return portable::Dense<T>::kernel;
+}
+
+/// A factor of one tile.
+template <class T>
+struct Factor {
+  const T* at;
+  std::int64_t step;
+};
+
+/// Packed tiles of a side from row `first` and point `k` of depth on, each with room for `room` points.
+template <class T>
+struct Packed {
+  T* at;
+  std::int64_t first, k, room;
+};
+
+/// The rows of a factor, or its columns, in tiles.
+template <class T>
+class Side {
+ public:
+  static constexpr std::int64_t most_together = 16;  // tiles that are packed at a time
+
+  /// Tiles of rows, as even as can be.
+  static Side of_rows(const T* from, MatrixStrides strides, std::int64_t count, const DenseKernel<T>& kernel) noexcept {
+    Side side{from, strides, count, (count + kernel.rows - 1) / kernel.rows, kernel};
+    side.width_ = count / side.tiles_;
+    side.wider_ = count % side.tiles_;
+    side.padded_ = count;
+    return side;
+  }
+  /// Tiles of several vectors of columns. The last one may have fewer of them, and its columns are filled up.
+  static Side of_columns(const T* from, MatrixStrides strides, std::int64_t count,
+                         const DenseKernel<T>& kernel) noexcept {
+    const std::int64_t width = kernel.vectors * kernel.lanes;
+    Side side{from, strides, count, (count + width - 1) / width, kernel};
+    side.width_ = width;
+    side.padded_ = (count + kernel.lanes - 1) / kernel.lanes * kernel.lanes;
+    return side;
+  }
+  /// Leaves the tiles where they are, those that would be filled up excepted.
+  void stay() noexcept { first_packed_ = padded_ == count_ ? tiles_ : tiles_ - 1; }
+
+  [[nodiscard]] std::int64_t tiles() const noexcept { return tiles_; }
+  /// The first row of a tile; of the one after the last, the number of rows with what fills up.
+  [[nodiscard]] std::int64_t first(std::int64_t tile) const noexcept {
+    return tile == tiles_ ? padded_ : tile * width_ + std::min(tile, wider_);
+  }
+  [[nodiscard]] std::int64_t width(std::int64_t tile) const noexcept { return first(tile + 1) - first(tile); }
+  /// How many rows of a tile there are.
+  [[nodiscard]] std::int64_t valid(std::int64_t tile) const noexcept {
+    return std::min(width(tile), count_ - first(tile));
+  }
+  [[nodiscard]] bool is_packed(std::int64_t tile) const noexcept { return tile >= first_packed_; }
+  [[nodiscard]] bool needs_memory() const noexcept { return first_packed_ < tiles_; }
+
+  /// Packs those of the tiles [begin, end), at most `most_together`, that do not stay, for the points [k, k + depth).
+  void pack(std::int64_t begin, std::int64_t end, std::int64_t k, std::int64_t depth,
+            const Packed<T>& to) const noexcept {
+    begin = std::max(begin, first_packed_);
+    if (begin >= end) return;
+    PackedTile<T> packed[most_together];
+    for (std::int64_t tile = begin; tile < end; ++tile) {
+      packed[tile - begin] = {from_ + first(tile) * strides_.row + k * strides_.depth, place(tile, k, to), width(tile),
+                              valid(tile)};
+    }
+    if (strides_.row == 1) return kernel_->pack_neighbours(packed, end - begin, strides_.depth, depth);
+    for (const PackedTile<T>* tile = packed; tile < packed + (end - begin); ++tile) {
+      if (strides_.depth == 1) {
+        kernel_->pack_across(*tile, strides_.row, depth);
+      } else {
+        pack_strided(*tile, depth);
+      }
+    }
+  }
+  /// Where a tile lies from point k on.
+  [[nodiscard]] Factor<T> factor(std::int64_t tile, std::int64_t k, const Packed<T>& packed) const noexcept {
+    if (is_packed(tile)) return {place(tile, k, packed), width(tile)};
+    return {from_ + first(tile) * strides_.row + k * strides_.depth, strides_.row == 1 ? strides_.depth : strides_.row};
+  }
+
+ private:
+  Side(const T* from, MatrixStrides strides, std::int64_t count, std::int64_t tiles,
+       const DenseKernel<T>& kernel) noexcept
+      : from_(from), strides_(strides), count_(count), tiles_(tiles), kernel_(&kernel) {}
+
+  [[nodiscard]] T* place(std::int64_t tile, std::int64_t k, const Packed<T>& packed) const noexcept {
+    return packed.at + (first(tile) - packed.first) * packed.room + (k - packed.k) * width(tile);
+  }
+  void pack_strided(const PackedTile<T>& tile, std::int64_t depth) const noexcept {
+    for (std::int64_t k = 0; k < depth; ++k) {
+      for (std::int64_t i = 0; i < tile.width; ++i)
+        tile.to[k * tile.width + i] = i < tile.valid ? tile.from[i * strides_.row + k * strides_.depth] : T{};
+    }
+  }
+
+  const T* from_;
+  MatrixStrides strides_;
+  std::int64_t count_, tiles_;
+  const DenseKernel<T>* kernel_;
+  std::int64_t width_ = 0, wider_ = 0;  // of a tile; how many of the first ones have one row more
+  std::int64_t padded_ = 0, first_packed_ = 0;
+};
+
+/// Both sides of a product, which know whether they are packed.
+template <class T>
+struct Sides {
+  Side<T> rows, columns;
+  LeftFactor left = LeftFactor::packed;
+
+  Sides(const MatrixProduct& p, const T* left_factor, const T* right_factor, const DenseKernel<T>& kernel) noexcept
+      : rows(Side<T>::of_rows(left_factor, p.left, p.rows, kernel)),
+        columns(Side<T>::of_columns(right_factor, p.right, p.columns, kernel)) {
+    const DensePlaces places = dense_places(p, rows.tiles(), columns.tiles(), sizeof(T) == sizeof(float));
+    if (places.left_stays) {
+      left = p.left.depth == 1 ? LeftFactor::in_rows : LeftFactor::in_columns;
+      rows.stay();
+    }
+    if (places.right_stays) columns.stay();
+  }
+};
+
+/// The tiles in some rows and columns, for the points [k, k + depth) of depth.
+struct TileRange {
+  std::int64_t row_begin, row_end, column_begin, column_end, k, depth;
+};
+template <class T>
+void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const TileRange& range,
+                    const Packed<T>& packed_rows, const Packed<T>& packed_columns, T* result,
+                    std::int64_t result_row) noexcept {
+  const auto& of_left = kernel.tiles[static_cast<int>(sides.left)];
+  for (std::int64_t m = range.row_begin; m < range.row_end; ++m) {
+    const Factor<T> left = sides.rows.factor(m, range.k, packed_rows);
+    const std::int64_t row = sides.rows.first(m), count = sides.rows.width(m);
+    for (std::int64_t n = range.column_begin; n < range.column_end; ++n) {
+      const Factor<T> right = sides.columns.factor(n, range.k, packed_columns);
+      const auto vectors = static_cast<std::size_t>(sides.columns.width(n) / kernel.lanes);
+      of_left[vectors - 1][static_cast<std::size_t>(count - 1)](
+          {.left = left.at,
+           .left_step = left.step,
+           .right = right.at,
+           .right_step = right.step,
+           .depth = range.depth,
+           .result = result + row * result_row + sides.columns.first(n),
+           .result_step = result_row,
+           .columns = sides.columns.valid(n),
+           .accumulate = range.k > 0});
+    }
+  }
+}
+
+/// A whole side, packed where it does not stay.
+template <class T>
+void pack_all(const Side<T>& side, std::int64_t depth, const Packed<T>& to, const Executor& executor) noexcept {
+  if (!side.needs_memory()) return;
+  constexpr std::int64_t together = 8;
+  static_assert(together <= Side<T>::most_together);
+  executor.parallel_for((side.tiles() + together - 1) / together, [&](std::int64_t task) {
+    side.pack(task * together, std::min(side.tiles(), (task + 1) * together), 0, depth, to);
+  });
+}
+
+template <Scratch purpose, class T>
+T* memory_for(const Side<T>& side, std::int64_t elements) noexcept {
+  return scratch_elements<purpose, T>(side.needs_memory() ? elements : 0);
+}
+
+}  // namespace
+
+DensePlaces dense_places(const MatrixProduct& p, std::int64_t row_tiles, std::int64_t column_tiles,
+                         bool is_float32) noexcept {
+  // What is used a few times only is not worth packing. But rows that lie a power of two apart share a few places of
+  // the nearest cache.
+  constexpr std::int64_t few_row_tiles = 4, few_column_tiles = 4;
+  const auto apart = [&](std::int64_t step, std::int64_t bytes) { return step * (is_float32 ? 4 : 8) % bytes != 0; };
+  const bool rows_stay = p.left.depth == 1 && (apart(p.left.row, 2048) || column_tiles == 1);
+  const bool columns_stay = p.left.depth != 1 && p.left.row == 1 && column_tiles <= few_column_tiles;
+  return {rows_stay || columns_stay, p.right.row == 1 && row_tiles <= few_row_tiles && apart(p.right.depth, 1024)};
+}
+
+template <class T>
+bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* result, std::int64_t result_row,
+                const Executor& executor) noexcept {
+  const DenseKernel<T>& kernel = dense_kernel<T>(executor.vectors());
+  const Sides<T> sides(product, left, right, kernel);
+  const std::int64_t depth = product.depth;
+
+  // The longer side is cut into strips. A task has one of them and a block of the other side; it packs its strip, a
+  // piece of depth at a time, which then stays in the second cache. The other side is packed before, for all.
+  const bool cut_columns = product.columns >= product.rows;
+  const Side<T>& own = cut_columns ? sides.columns : sides.rows;
+  const Side<T>& shared = cut_columns ? sides.rows : sides.columns;
+  constexpr std::int64_t wanted_tasks = 16, widest_strip = 4, longest_block = 512;
+  const std::int64_t strip = std::clamp<std::int64_t>(own.tiles() / wanted_tasks, 1, widest_strip);
+  const std::int64_t strips = (own.tiles() + strip - 1) / strip;
+  const std::int64_t blocks = (shared.first(shared.tiles()) + longest_block - 1) / longest_block;
+
+  const Packed<T> packed_shared{memory_for<Scratch::packed_factor>(shared, shared.first(shared.tiles()) * depth), 0, 0,
+                                depth};
+  if (packed_shared.at == nullptr) return false;
+  pack_all(shared, depth, packed_shared, executor);
+
+  std::atomic<bool> complete = true;
+  executor.parallel_for(strips * blocks, [&](std::int64_t task) {
+    const std::int64_t own_begin = task % strips * strip, own_end = std::min(own.tiles(), own_begin + strip);
+    const std::int64_t block = task / strips;
+    const std::int64_t shared_begin = block * shared.tiles() / blocks,
+                       shared_end = (block + 1) * shared.tiles() / blocks;
+    T* const memory = memory_for<Scratch::packed_strip>(
+        own, (own.first(own_end) - own.first(own_begin)) * std::min(depth, chain_depth));
+    if (memory == nullptr) {
+      complete.store(false, std::memory_order_relaxed);
+      return;
+    }
+    for (std::int64_t k = 0; k < depth; k += chain_depth) {
+      const std::int64_t length = std::min(chain_depth, depth - k);
+      const Packed<T> packed_own{memory, own.first(own_begin), k, length};
+      own.pack(own_begin, own_end, k, length, packed_own);
+      if (cut_columns) {
+        multiply_tiles(sides, kernel, {shared_begin, shared_end, own_begin, own_end, k, length}, packed_shared,
+                       packed_own, result, result_row);
+      } else {
+        multiply_tiles(sides, kernel, {own_begin, own_end, shared_begin, shared_end, k, length}, packed_own,
+                       packed_shared, result, result_row);
+      }
+    }
+  });
+  return complete.load(std::memory_order_relaxed);
+}
+
+template bool dense_gemm(const MatrixProduct&, const float*, const float*, float*, std::int64_t,
+                         const Executor&) noexcept;
+template bool dense_gemm(const MatrixProduct&, const double*, const double*, double*, std::int64_t,
+                         const Executor&) noexcept;
+
+void dense_gemm_rows(const MatrixProduct& product, const float* left, const float* right, float* memory,
+                     const RowUser& user, const Executor& executor) noexcept {
+  const DenseKernel<float>& kernel = dense_kernel<float>(executor.vectors());
+  const auto& [rows, columns, depth, left_strides, right_strides] = product;
+  const Sides<float> whole(product, left, right, kernel);
+  const Packed<float> packed_columns{
+      memory_for<Scratch::packed_factor>(whole.columns, whole.columns.first(whole.columns.tiles()) * depth), 0, 0,
+      depth};
+  if (packed_columns.at != nullptr) pack_all(whole.columns, depth, packed_columns, executor);
+
+  const std::int64_t strips = (rows + most_rows_used - 1) / most_rows_used;
+  std::atomic<std::int64_t> next = 0;
+  executor.parallel_for(std::min<std::int64_t>(strips, executor.threads()), [&](std::int64_t worker) {
+    float* const result = memory + worker * most_rows_used * columns;
+    float* const packed_left =
+        memory_for<Scratch::packed_strip>(whole.rows, most_rows_used * std::min(depth, chain_depth));
+    for (std::int64_t strip = next.fetch_add(1); strip < strips; strip = next.fetch_add(1)) {
+      const std::int64_t first = strip * rows / strips, count = (strip + 1) * rows / strips - first;
+      const float* const from = left + first * left_strides.row;
+      if (packed_left == nullptr || packed_columns.at == nullptr) {
+        Lattice row_places, depth_places;
+        row_places.extent[3] = count;
+        row_places.stride[0][3] = left_strides.row;
+        row_places.stride[1][3] = columns;
+        depth_places.extent[3] = depth;
+        depth_places.stride[0][3] = left_strides.depth;
+        depth_places.stride[1][3] = right_strides.depth;
+        offset_gemm(from, row_places, depth_places, right, {columns, right_strides.row}, result, /*accumulate=*/false,
+                    executor.vectors());
+        user.use(first, count, result);
+        continue;
+      }
+      Sides<float> sides = whole;
+      sides.rows = Side<float>::of_rows(from, left_strides, count, kernel);
+      if (sides.left != LeftFactor::packed) sides.rows.stay();
+      for (std::int64_t k = 0; k < depth; k += chain_depth) {
+        const std::int64_t length = std::min(chain_depth, depth - k);
+        const Packed<float> packed_rows{packed_left, 0, k, length};
+        sides.rows.pack(0, sides.rows.tiles(), k, length, packed_rows);
+        const std::int64_t block = 256 / (kernel.vectors * kernel.lanes);  // columns that stay in the second cache
+        for (std::int64_t begin = 0; begin < sides.columns.tiles(); begin += block) {
+          const std::int64_t end = std::min(sides.columns.tiles(), begin + block);
+          multiply_tiles(sides, kernel, {0, sides.rows.tiles(), begin, end, k, length}, packed_rows, packed_columns,
+                         result, columns);
+        }
+      }
+      user.use(first, count, result);
+    }
+  });
+}
+
+}  // namespace linseed::kernels::cpu
