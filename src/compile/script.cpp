@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 
+#include "compile/call_order.hpp"
 #include "compile/pack.hpp"
 #include "compile/plan.hpp"
 #include "kernels/cpu/permutation.hpp"
@@ -46,6 +47,7 @@ class Pieces {
     used_ += bytes;
     return chunks_[current_] + used_ - bytes;
   }
+  [[nodiscard]] std::size_t used() const noexcept { return current_ * chunk_bytes + used_; }
   /// Hands the same memory out again.
   void rewind() noexcept { current_ = used_ = 0; }
 
@@ -68,7 +70,7 @@ class Script::Builder {
 
   void add(const Step& step) {
     const std::size_t first = script_.calls_.size();
-    tiles_.rewind();
+    if (tiles_.used() > most_apart) tiles_.rewind();
     if (suits(step)) {
       add_tape(step);
     } else if (step.node != nullptr && step.node->op == &ops::dot_general) {
@@ -84,6 +86,7 @@ class Script::Builder {
       if (range.first == range.last) end = s;
       range.end = end;
     }
+    mix();
     script_.values_.resize(values_.size());
     for (const Mention& mention : mentions_) {
       Call& call = script_.calls_[mention.call];
@@ -104,10 +107,12 @@ class Script::Builder {
   }
 
  private:
-  /// An address that a call has to do with: of a value, or of memory of the script.
+  /// An address that a call has to do with: of a value, or of memory of the script. Details, which are never written,
+  /// have no elements.
   struct Address {
     int value = -1;
     void* memory = nullptr;
+    std::int64_t elements = 0;
   };
   struct Mention {
     int value;
@@ -128,12 +133,53 @@ class Script::Builder {
       return address.memory;
     };
     call.result = mention(result, -1);
+    CallBytes bytes{bytes_at(result), {}};
     int i = 0;
     for (const Address& operand : operands) {
       call.operands[static_cast<std::size_t>(i)] = mention(operand, i);
+      bytes.read[static_cast<std::size_t>(i)] = bytes_at(operand);
       ++i;
     }
     script_.calls_.push_back(call);
+    bytes_.push_back(bytes);
+  }
+
+  [[nodiscard]] Bytes bytes_at(Address address) const {
+    const auto from = [](const void* memory, std::size_t count, int whose = -1) {
+      const auto first = reinterpret_cast<std::uintptr_t>(memory);
+      return Bytes{whose, first, first + aligned(count)};
+    };
+    if (address.value < 0) return from(address.memory, static_cast<std::size_t>(address.elements) * sizeof(float));
+    const auto index = static_cast<std::size_t>(address.value);
+    const std::size_t count = bytes_of(plan_.program().nodes[index].result);
+    const Location location = plan_.location(address.value);
+    if (location.kind == Location::Kind::arena || location.kind == Location::Kind::constant)
+      return from(values_[index], count);
+    // A result may be written into the input whose place it takes.
+    const auto inputs = static_cast<int>(plan_.program().inputs.size());
+    const int at = static_cast<int>(location.index);
+    if (location.kind == Location::Kind::input) return from(nullptr, count, at);
+    const int source = plan_.takeovers()[location.index];
+    return from(nullptr, count, source >= 0 ? source : inputs + at);
+  }
+
+  /// Puts the calls of steps that run in a row into an order of their own.
+  void mix() {
+    std::vector<Call> calls;
+    std::vector<std::size_t>& places = script_.places_;
+    places.resize(script_.calls_.size());
+    for (std::size_t s = 0; s < script_.ranges_.size(); s = std::max(s + 1, script_.ranges_[s].end)) {
+      const std::size_t end = script_.ranges_[s].end;
+      if (end == s) continue;
+      for (std::size_t k = s; k < end; ++k) script_.ranges_[k].begin = s;
+      const std::size_t first = script_.ranges_[s].first, last = script_.ranges_[end - 1].last;
+      for (const std::size_t i : call_order(std::span(bytes_).subspan(first, last - first))) {
+        places[first + i] = calls.size();
+        calls.push_back(script_.calls_[first + i]);
+      }
+    }
+    script_.calls_ = std::move(calls);
+    for (Mention& mention : mentions_) mention.call = places[mention.call];
   }
 
   void may_be_copied(int index) {
@@ -157,10 +203,11 @@ class Script::Builder {
         continue;
       }
       if (place.kind == Kind::scratch) {
-        places.push_back({.memory = tiles_.take(tape.elements)});
+        places.push_back({.memory = tiles_.take(tape.elements), .elements = tape.elements});
         continue;
       }
-      places.push_back({.memory = spread(value_of(place.array), place.kind, place.period, tape.elements)});
+      void* const memory = spread(value_of(place.array), place.kind, place.period, tape.elements);
+      places.push_back({.memory = memory, .elements = tape.elements});
     }
     std::vector<char> begun(tape.places.size(), 0);
     const std::int64_t rows = tape.row > 0 ? tape.elements / tape.row : 0;
@@ -235,7 +282,7 @@ class Script::Builder {
       call.loop = kernels::permute;
       details = kept(Permutation(chosen, source));
     }
-    add_call(call, {.memory = memory}, {{.value = value}, {}, details});
+    add_call(call, {.memory = memory, .elements = count}, {{.value = value}, {}, details});
     return memory;
   }
 
@@ -246,12 +293,14 @@ class Script::Builder {
     return {.memory = script_.details_.back().get()};
   }
 
-  static constexpr std::int64_t most_shared = 256;  // elements
+  static constexpr std::int64_t most_shared = 256;    // elements
+  static constexpr std::size_t most_apart = 1 << 12;  // bytes of tiles of steps that may be mixed
 
   Script& script_;
   const Plan& plan_;
   std::span<void* const> values_;
   std::vector<Mention> mentions_;
+  std::vector<CallBytes> bytes_;  // per call
   std::map<Pattern, void*> spread_;
   Pieces tiles_, lasting_;  // for one step, for all of them
 };
@@ -260,8 +309,13 @@ std::size_t Script::run(std::size_t step, std::size_t most) const noexcept {
   const Range& range = ranges_[step];
   const std::size_t steps = std::min(range.end - step, most);
   if (steps == 0) return 0;
-  const Call* const last = calls_.data() + ranges_[step + steps - 1].last;
-  for (const Call* call = calls_.data() + range.first; call != last; ++call) (*call)();
+  const std::size_t last = ranges_[step + steps - 1].last;
+  if (step == range.begin && step + steps == range.end) {
+    const Call* const end = calls_.data() + last;
+    for (const Call* call = calls_.data() + range.first; call != end; ++call) (*call)();
+  } else {
+    for (std::size_t k = range.first; k < last; ++k) calls_[places_[k]]();
+  }
   return steps;
 }
 

@@ -13,8 +13,8 @@ namespace linseed::compile {
 class Plan;
 
 /// The steps of a plan that work on a few elements only, as flat lists of calls with all addresses filled in. In a
-/// small program the way to the kernels would take longer than the kernels; here it is taken once. Belongs to one
-/// workplace.
+/// small program the way to the kernels would take longer than the kernels; here it is taken once. The calls of
+/// neighbouring steps are mixed, see call_order.hpp. Belongs to one workplace.
 class Script {
  public:
   Script() = default;
@@ -32,8 +32,8 @@ class Script {
 
  private:
   struct Range {
-    std::size_t first = 0, last = 0;  // calls
-    std::size_t end = 0;              // the next step that is not small
+    std::size_t first = 0, last = 0;  // of a step's calls, in `places_`
+    std::size_t begin = 0, end = 0;   // the steps around it that run in a row; their calls lie so in `calls_` too
   };
   struct Value {
     std::vector<void**> written = {};  // where its address is written down
@@ -43,8 +43,9 @@ class Script {
     std::size_t bytes = 0;
   };
   std::vector<kernels::Call> calls_;
-  std::vector<Range> ranges_;  // per step
-  std::vector<Value> values_;  // per root value
+  std::vector<std::size_t> places_;  // in `calls_`, of the calls step by step
+  std::vector<Range> ranges_;        // per step
+  std::vector<Value> values_;        // per root value
   std::vector<std::unique_ptr<std::byte[]>> memory_;
   std::vector<std::shared_ptr<void>> details_;  // of the calls
 
