@@ -29,6 +29,13 @@ constexpr To convert(From x) noexcept {
   }
 }
 
+/// 1 and 0 for what holds and does not, in the form that the compiler makes vectors of; other results as they are.
+template <class T>
+constexpr float as_float(T value) noexcept {
+  if constexpr (std::is_same_v<T, bool>) return value ? 1.0F : 0.0F;
+  return static_cast<float>(value);
+}
+
 namespace scalar {
 
 template <class T, class F>

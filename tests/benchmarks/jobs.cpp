@@ -77,9 +77,7 @@ struct ResNet {
   }
 };
 
-struct Batch {
-  Array image, label;
-};
+using data::Batch;
 
 template <class Loss>
 std::pair<TrainState, Array> train_step(const TrainState& state, const Batch& batch, const Loss& loss) {
@@ -127,6 +125,24 @@ Step lenet_train(int threads) {
   return training(state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), images(256), classification,
                   threads);
 }
+/// Sixty thousand images of bytes, in another order in every epoch.
+Step lenet_fed(int threads) {
+  constexpr std::int64_t count = 60'000, pixels = 28 * 28;
+  std::vector<std::uint8_t> bytes(count * pixels);
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * 2654435761U >> 24);
+  const data::Dataset dataset{Array::from(bytes, {count, 28, 28, 1}), random::randint(random::key(2), {count}, 0, 10)};
+  auto step = jit([](const TrainState& state, const Batch& batch) { return train_step(state, batch, classification); },
+                  {.executor = Executor(threads)});
+  return [state = state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), dataset, step,
+          epoch = std::uint64_t{0}, batches = data::shuffled(dataset, 256, random::key(0), {.drop_last = true}),
+          next = std::int64_t{0}]() mutable {
+    if (next == batches.size()) {
+      batches = data::shuffled(dataset, 256, random::key(++epoch), {.drop_last = true});
+      next = 0;
+    }
+    state = step(std::move(state), batches[next++]).first;
+  };
+}
 Step lenet_eval(int threads) {
   const TrainState state = state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1));
   return [state, batch = images(256), step = jit(logits_of, {.executor = Executor(threads)})] {
@@ -147,20 +163,26 @@ Step resnet_train(int threads) {
   return training(state_of(ResNet{}, {1, 32, 32, 3}, optim::sgd(0.1, {.momentum = 0.9})), images(batch, {32, 32, 3}),
                   classification, threads);
 }
+template <int batch>
 Step resnet_eval(int threads) {
   const TrainState state = state_of(ResNet{}, {1, 32, 32, 3}, optim::sgd(0.1));
-  return [state, batch = images(32, {32, 32, 3}), step = jit(logits_of, {.executor = Executor(threads)})] {
-    const Array logits = step(state, batch.image);
+  return [state, data = images(batch, {32, 32, 3}), step = jit(logits_of, {.executor = Executor(threads)})] {
+    const Array logits = step(state, data.image);
   };
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string_view, Step (*)(int)> jobs{
-      {"lenet_train", lenet_train}, {"lenet_eval", lenet_eval},         {"wide_train", wide_train},
-      {"guide_train", guide_train}, {"resnet_train", resnet_train<32>}, {"resnet_train_128", resnet_train<128>},
-      {"resnet_eval", resnet_eval}};
+  const std::map<std::string_view, Step (*)(int)> jobs{{"lenet_train", lenet_train},
+                                                       {"lenet_fed", lenet_fed},
+                                                       {"lenet_eval", lenet_eval},
+                                                       {"wide_train", wide_train},
+                                                       {"guide_train", guide_train},
+                                                       {"resnet_train", resnet_train<32>},
+                                                       {"resnet_train_128", resnet_train<128>},
+                                                       {"resnet_eval", resnet_eval<32>},
+                                                       {"resnet_eval_128", resnet_eval<128>}};
   using Clock = std::chrono::steady_clock;
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();

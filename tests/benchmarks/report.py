@@ -15,15 +15,17 @@ HERE = Path(__file__).parent / "peers"
 BEGIN, END = "<!-- benchmarks: written by tests/benchmarks/run.sh -->", "<!-- end of benchmarks -->"
 JOBS = {
     "lenet_train": ("batch-norm LeNet, training", 256),
+    "lenet_fed": ("batch-norm LeNet, training, fed by a shuffled loader", 256),
     "lenet_eval": ("batch-norm LeNet, evaluation", 256),
     "wide_train": ("MLP 784-1024-1024-10 with batch norm, training", 256),
     "guide_train": ("MLP of the Flax guide, batch 8, adam", 8),
     "resnet_train": ("ResNet-18 of 32 x 32 images, training, batch 32", 32),
     "resnet_train_128": ("ResNet-18 of 32 x 32 images, training, batch 128", 128),
     "resnet_eval": ("ResNet-18 of 32 x 32 images, evaluation, batch 32", 32),
+    "resnet_eval_128": ("ResNet-18 of 32 x 32 images, evaluation, batch 128", 128),
 }
 # What a step of a job costs at least to compute, padding included, in FLOPs.
-NOMINAL_FLOPS = {"lenet_train": 1004e6}
+NOMINAL_FLOPS = {"lenet_train": 1004e6, "lenet_fed": 1004e6}
 
 
 def arguments():
@@ -84,81 +86,93 @@ def measure(options):
                     steps, _, peak = run(command, job, threads, options.seconds)
                     medians.setdefault(name, []).append(statistics.median(steps))
                     memory[name] = max(memory.get(name, 0), peak)
-                    starts.setdefault(name, []).append(run(command, job, threads, 0)[1])
+                    if name not in starts:
+                        starts[name] = run(command, job, threads, 0)[1]
             table[job, threads] = (medians, starts, memory, statistics.median(peaks))
             print(job, threads, {name: f"{statistics.median(m):.3f} ms" for name, m in medians.items()}, flush=True)
-            print(f"  multiply-adds alone: {statistics.median(peaks):.0f} GFLOP/s.{share_of_peak(job, table[job, threads])}")
+            print(f"  multiply-adds alone: {share_of_peak(job, table[job, threads])}")
     return table
 
 
 def share_of_peak(job, row):
-    """How much of the multiply-add peak that was measured in the same run linseed's step reaches."""
+    """The multiply-add peak measured in the same run, and how much of it linseed's step reaches."""
     medians, _, _, peak = row
     if job not in NOMINAL_FLOPS:
-        return ""
+        return f"{peak:.0f}"
     rate = NOMINAL_FLOPS[job] / statistics.median(medians["linseed"]) * 1e-6
-    return f" {JOBS[job][0]}: linseed reaches {rate / peak:.0%} of it ({NOMINAL_FLOPS[job] * 1e-6:.0f} nominal MFLOP)."
+    return f"{peak:.0f}, {rate / peak:.0%} reached"
 
 
-def peaks(table):
-    """The multiply-add peak for each number of threads, and the shares of it."""
-    lines = ["Fused multiply-adds that never leave the registers, in the same run:"]
-    for threads in sorted({threads for _, threads in table}):
-        rates = [row[3] for (_, of_row), row in table.items() if of_row == threads]
-        lines.append(f"- {threads} thread{'s' * (threads > 1)}: {statistics.median(rates):.0f} GFLOP/s.")
-        for (job, of_row), row in table.items():
-            if of_row == threads and job in NOMINAL_FLOPS:
-                lines[-1] += share_of_peak(job, row)
-    return lines + [""]
+def rows_of(page, start):
+    """The rows of the table that begins with `start`, by job and threads."""
+    rows, inside = {}, False
+    for line in page.splitlines():
+        if not line.startswith("|"):
+            inside = False
+        elif line.startswith(start):
+            inside = True
+        elif inside and not line.startswith("|---"):
+            title, threads = (cell.strip() for cell in line.split("|")[1:3])
+            rows.setdefault((title, int(threads)), []).append(line)
+    return rows
 
 
-def brief(table):
-    """One row per job: milliseconds of each library."""
-    names = list(next(iter(table.values()))[0])
-    lines = [
-        "<!-- brief: milliseconds per step -->",
-        f"| milliseconds per step | threads | {' | '.join(names)} | ratio |",
-        "|---|---|" + "---|" * (len(names) + 1),
-    ]
-    for (job, threads), (medians, _, _, _) in table.items():
-        step = {name: statistics.median(m) for name, m in medians.items()}
-        best = min(time for name, time in step.items() if name != "linseed")
-        times = " | ".join(f"{step[name]:.4g}" for name in names)
-        lines.append(f"| {JOBS[job][0]} | {threads} | {times} | {best / step['linseed']:.1f} |")
-    return lines + ["<!-- details -->", ""]
+def ordered(rows):
+    titles = [title for title, _ in JOBS.values()]
+    keys = sorted((key for key in rows if key[0] in titles), key=lambda key: (titles.index(key[0]), key[1]))
+    return [line for key in keys for line in rows[key]]
 
 
-def page(options, table):
-    lines = [
-        BEGIN,
-        f"Median over {options.rounds} rounds of each round's median step; the libraries take turns within a round. "
-        "*Ratio* is the time of the fastest peer over that of linseed. *Start* is from the start of the process to its "
-        "end after one step, without reading data. *Memory* is the peak of the process.",
-        "",
-        f"{processor()}, {os.cpu_count()} cores. {options.rounds} rounds of {options.seconds:g} s, by `tests/benchmarks/run.sh`.",
-        "",
-        *peaks(table),
-        *brief(table),
-        "| job | threads | library | ms per step | examples/s | ratio | start, s | memory, MB |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for (job, threads), (medians, starts, memory, _) in table.items():
+BRIEF = "| milliseconds per step |"
+DETAILS = "| job |"
+
+
+def page(options, table, old):
+    """The text between the markers: the rows of this run, and those of jobs that it left out as they stood."""
+    brief, details = rows_of(old, BRIEF), rows_of(old, DETAILS)
+    for (job, threads), row in table.items():
+        medians, starts, memory, _ = row
         title, batch = JOBS[job]
         step = {name: statistics.median(m) for name, m in medians.items()}
         best = min(time for name, time in step.items() if name != "linseed")
-        for name, milliseconds in step.items():
-            ratio = f"{best / milliseconds:.1f}" if name == "linseed" else ""
-            lines.append(
-                f"| {title} | {threads} | {name} | {milliseconds:.4g} | {batch * 1e3 / milliseconds:,.0f} | {ratio} | "
-                f"{statistics.median(starts[name]):.2f} | {memory[name]:.0f} |"
-            )
+        times = " | ".join(f"{milliseconds:.4g}" for milliseconds in step.values())
+        brief[title, threads] = [f"| {title} | {threads} | {times} | {best / step['linseed']:.1f} |"]
+        details[title, threads] = [
+            f"| {title} | {threads} | {name} | {milliseconds:.4g} | {batch * 1e3 / milliseconds:,.0f} | "
+            f"{f'{best / milliseconds:.1f}' if name == 'linseed' else ''} | {starts[name]:.2f} | {memory[name]:.0f} | "
+            f"{share_of_peak(job, row) if name == 'linseed' else ''} |"
+            for name, milliseconds in step.items()
+        ]
+    names = list(libraries(options.jobs))
+    lines = [
+        BEGIN,
+        "Median over the rounds of each round's median step; the libraries take turns within a round. *Ratio* is the time "
+        "of the fastest peer over that of linseed. *Start* is from the start of the process to its end after one step, "
+        "without reading data. *Memory* is the peak of the process. *Multiply-adds* are what the machine reaches in "
+        f"registers alone, measured in the same run, and the share of a step of {NOMINAL_FLOPS['lenet_train'] * 1e-6:.0f} "
+        "MFLOP.",
+        "",
+        f"{processor()}, {os.cpu_count()} cores. {options.rounds} rounds of {options.seconds:g} s, by "
+        "`tests/benchmarks/run.sh`, which leaves the rows of jobs that it is not asked for as they are.",
+        "",
+        "<!-- brief: milliseconds per step -->",
+        f"{BRIEF} threads | {' | '.join(names)} | ratio |",
+        "|---|---|" + "---|" * (len(names) + 1),
+        *ordered(brief),
+        "<!-- details -->",
+        "",
+        f"{DETAILS} threads | library | ms per step | examples/s | ratio | start, s | memory, MB | multiply-adds, GFLOP/s |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *ordered(details),
+    ]
     return "\n".join(lines + [END])
 
 
 def main():
     options = arguments()
-    text = page(options, measure(options))
+    table = measure(options)
     old = options.page.read_text() if options.page.exists() else "# Performance\n\n"
+    text = page(options, table, old)
     if BEGIN in old:
         before, rest = old.split(BEGIN, 1)
         new = before + text + rest.split(END, 1)[1]

@@ -221,12 +221,6 @@ namespace cpu {
 
 namespace {
 
-template <class T>
-constexpr float as_float(T value) noexcept {
-  if constexpr (std::is_same_v<T, bool>) return value ? 1.0F : 0.0F;
-  return static_cast<float>(value);
-}
-
 #if LINSEED_X86_TILES
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")

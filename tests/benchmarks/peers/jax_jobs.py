@@ -8,6 +8,7 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 import flax.linen as nn  # noqa: E402: after the affinity is set
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
 import optax  # noqa: E402
 import timing  # noqa: E402
 
@@ -85,7 +86,7 @@ def training(model, tx, x, y, loss):
 
     compiled = jax.jit(train_step, donate_argnums=0)
 
-    def step():
+    def step(x=x, y=y):
         nonlocal state
         state, value = compiled(state, x, y)
         value.block_until_ready()
@@ -106,10 +107,29 @@ def random_images(count, shape=(28, 28, 1)):
     )
 
 
+def shuffled(step):
+    """`step` on batches of sixty thousand images of bytes, in another order in every epoch."""
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (60_000, 28, 28, 1), np.uint8)
+    labels = random.integers(0, 10, 60_000, np.int32)
+    order = iter(())
+
+    def fed():
+        nonlocal order
+        batch = next(order, None)
+        if batch is None:
+            order = iter(np.split(random.permutation(60_000)[: 60_000 // 256 * 256], 60_000 // 256))
+            batch = next(order)
+        step(images[batch].astype(np.float32) / 255, labels[batch])
+
+    return fed
+
+
 images, labels = random_images(256)
 momentum = optax.sgd(0.1, momentum=0.9)
 jobs = {
     "lenet_train": lambda: training(LeNet(), momentum, images, labels, classification),
+    "lenet_fed": lambda: shuffled(training(LeNet(), momentum, images, labels, classification)),
     "lenet_eval": lambda: evaluation(LeNet(), images),
     "wide_train": lambda: training(Wide(), momentum, images, labels, classification),
     "guide_train": lambda: training(
@@ -118,5 +138,6 @@ jobs = {
     "resnet_train": lambda: training(ResNet(), momentum, *random_images(32, (32, 32, 3)), classification),
     "resnet_train_128": lambda: training(ResNet(), momentum, *random_images(128, (32, 32, 3)), classification),
     "resnet_eval": lambda: evaluation(ResNet(), random_images(32, (32, 32, 3))[0]),
+    "resnet_eval_128": lambda: evaluation(ResNet(), random_images(128, (32, 32, 3))[0]),
 }
 timing.run(jobs[name](), seconds)

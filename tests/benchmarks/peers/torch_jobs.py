@@ -62,7 +62,7 @@ def training(model, optimizer, x, y, loss):
     tx = optimizer(model.parameters())
     forward = torch.compile(lambda x, y: loss(model(x), y)) if mode == "compile" else lambda x, y: loss(model(x), y)
 
-    def step():
+    def step(x=x, y=y):
         tx.zero_grad(set_to_none=True)
         forward(x, y).backward()
         tx.step()
@@ -85,6 +85,23 @@ def random_images(count, *shape):
     return torch.rand(count, *shape).to(memory_format=torch.channels_last), torch.randint(0, 10, (count,))
 
 
+def shuffled(step):
+    """`step` on batches of sixty thousand images of bytes, in another order in every epoch."""
+    images = torch.randint(0, 256, (60_000, 1, 28, 28), dtype=torch.uint8)
+    labels = torch.randint(0, 10, (60_000,))
+    order = iter(())
+
+    def fed():
+        nonlocal order
+        batch = next(order, None)
+        if batch is None:
+            order = iter(torch.randperm(60_000)[: 60_000 // 256 * 256].split(256))
+            batch = next(order)
+        step(images[batch].to(memory_format=torch.channels_last) / 255, labels[batch])
+
+    return fed
+
+
 images, labels = random_images(256, 1, 28, 28)
 
 
@@ -94,6 +111,7 @@ def momentum(parameters):
 
 jobs = {
     "lenet_train": lambda: training(lenet(), momentum, images, labels, nn.functional.cross_entropy),
+    "lenet_fed": lambda: shuffled(training(lenet(), momentum, images, labels, nn.functional.cross_entropy)),
     "lenet_eval": lambda: evaluation(lenet(), images),
     "wide_train": lambda: training(wide(), momentum, images, labels, nn.functional.cross_entropy),
     "guide_train": lambda: training(
@@ -104,5 +122,6 @@ jobs = {
         resnet(), momentum, *random_images(128, 3, 32, 32), nn.functional.cross_entropy
     ),
     "resnet_eval": lambda: evaluation(resnet(), random_images(32, 3, 32, 32)[0]),
+    "resnet_eval_128": lambda: evaluation(resnet(), random_images(128, 3, 32, 32)[0]),
 }
 timing.run(jobs[name](), seconds)
