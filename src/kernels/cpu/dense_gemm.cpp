@@ -165,6 +165,20 @@ class Side {
       }
     }
   }
+  /// Fetches part `part` of `parts` of what `pack` reads of these tiles.
+  void fetch(std::int64_t begin, std::int64_t end, std::int64_t k, std::int64_t depth, std::int64_t part,
+             std::int64_t parts) const noexcept {
+    begin = std::max(begin, first_packed_);
+    if (begin >= end || std::min(strides_.row, strides_.depth) != 1) return;
+    constexpr std::int64_t line = 64 / sizeof(T);
+    const std::int64_t rows = std::min(first(end), count_) - first(begin);
+    const T* const from = from_ + first(begin) * strides_.row + k * strides_.depth;
+    const auto [count, step, length] =
+        strides_.row == 1 ? std::array{depth, strides_.depth, rows} : std::array{rows, strides_.row, depth};
+    for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
+      for (std::int64_t at = 0; at < length; at += line) __builtin_prefetch(from + i * step + at, 0, 2);
+    }
+  }
   /// Where a tile lies from point k on.
   [[nodiscard]] Factor<T> factor(std::int64_t tile, std::int64_t k, const Packed<T>& packed) const noexcept {
     if (is_packed(tile)) return {place(tile, k, packed), width(tile)};
@@ -215,16 +229,21 @@ struct Sides {
 /// The tiles in some rows and columns, for the points [k, k + depth) of depth.
 struct TileRange {
   std::int64_t row_begin, row_end, column_begin, column_end, k, depth;
+
+  [[nodiscard]] std::int64_t tiles() const noexcept { return (row_end - row_begin) * (column_end - column_begin); }
 };
-template <class T>
+/// `between(i)` is called before tile i of the range.
+template <class T, class Between>
 void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const TileRange& range,
-                    const Packed<T>& packed_rows, const Packed<T>& packed_columns, T* result,
-                    std::int64_t result_row) noexcept {
+                    const Packed<T>& packed_rows, const Packed<T>& packed_columns, T* result, std::int64_t result_row,
+                    const Between& between) noexcept {
   const auto& of_left = kernel.tiles[static_cast<int>(sides.left)];
+  std::int64_t tile = 0;
   for (std::int64_t m = range.row_begin; m < range.row_end; ++m) {
     const Factor<T> left = sides.rows.factor(m, range.k, packed_rows);
     const std::int64_t row = sides.rows.first(m), count = sides.rows.width(m);
     for (std::int64_t n = range.column_begin; n < range.column_end; ++n) {
+      between(tile++);
       const Factor<T> right = sides.columns.factor(n, range.k, packed_columns);
       const auto vectors = static_cast<std::size_t>(sides.columns.width(n) / kernel.lanes);
       of_left[vectors - 1][static_cast<std::size_t>(count - 1)](
@@ -239,6 +258,13 @@ void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const T
            .accumulate = range.k > 0});
     }
   }
+}
+
+/// Into how many strips a side is cut: one per tile where these are few; else four tiles or so together use what the
+/// second cache has of the other side. Eight strips, or a multiple of it, go evenly into most numbers of threads.
+std::int64_t strips_of(std::int64_t tiles) noexcept {
+  constexpr std::int64_t few = 16, even = 8, together = 4;
+  return tiles < few ? tiles : std::max<std::int64_t>(1, (tiles + even * together / 2) / (even * together)) * even;
 }
 
 /// A whole side, packed where it does not stay.
@@ -278,13 +304,13 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
   const std::int64_t depth = product.depth;
 
   // The longer side is cut into strips. A task has one of them and a block of the other side; it packs its strip, a
-  // piece of depth at a time, which then stays in the second cache. The other side is packed before, for all.
+  // piece of depth at a time, which then stays in the second cache, and fetches the next piece meanwhile. The other
+  // side is packed before, for all.
   const bool cut_columns = product.columns >= product.rows;
   const Side<T>& own = cut_columns ? sides.columns : sides.rows;
   const Side<T>& shared = cut_columns ? sides.rows : sides.columns;
-  constexpr std::int64_t wanted_tasks = 16, widest_strip = 4, longest_block = 512;
-  const std::int64_t strip = std::clamp<std::int64_t>(own.tiles() / wanted_tasks, 1, widest_strip);
-  const std::int64_t strips = (own.tiles() + strip - 1) / strip;
+  constexpr std::int64_t longest_block = 512;
+  const std::int64_t strips = strips_of(own.tiles());
   const std::int64_t blocks = (shared.first(shared.tiles()) + longest_block - 1) / longest_block;
 
   const Packed<T> packed_shared{memory_for<Scratch::packed_factor>(shared, shared.first(shared.tiles()) * depth), 0, 0,
@@ -294,8 +320,8 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
 
   std::atomic<bool> complete = true;
   executor.parallel_for(strips * blocks, [&](std::int64_t task) {
-    const std::int64_t own_begin = task % strips * strip, own_end = std::min(own.tiles(), own_begin + strip);
-    const std::int64_t block = task / strips;
+    const std::int64_t strip = task % strips, block = task / strips;
+    const std::int64_t own_begin = strip * own.tiles() / strips, own_end = (strip + 1) * own.tiles() / strips;
     const std::int64_t shared_begin = block * shared.tiles() / blocks,
                        shared_end = (block + 1) * shared.tiles() / blocks;
     T* const memory = memory_for<Scratch::packed_strip>(
@@ -305,16 +331,15 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
       return;
     }
     for (std::int64_t k = 0; k < depth; k += chain_depth) {
-      const std::int64_t length = std::min(chain_depth, depth - k);
+      const std::int64_t length = std::min(chain_depth, depth - k), next = std::min(chain_depth, depth - k - length);
       const Packed<T> packed_own{memory, own.first(own_begin), k, length};
       own.pack(own_begin, own_end, k, length, packed_own);
-      if (cut_columns) {
-        multiply_tiles(sides, kernel, {shared_begin, shared_end, own_begin, own_end, k, length}, packed_shared,
-                       packed_own, result, result_row);
-      } else {
-        multiply_tiles(sides, kernel, {own_begin, own_end, shared_begin, shared_end, k, length}, packed_own,
-                       packed_shared, result, result_row);
-      }
+      const TileRange range = cut_columns ? TileRange{shared_begin, shared_end, own_begin, own_end, k, length}
+                                          : TileRange{own_begin, own_end, shared_begin, shared_end, k, length};
+      multiply_tiles(sides, kernel, range, cut_columns ? packed_shared : packed_own,
+                     cut_columns ? packed_own : packed_shared, result, result_row, [&](std::int64_t tile) {
+                       if (next > 0) own.fetch(own_begin, own_end, k + length, next, tile, range.tiles());
+                     });
     }
   });
   return complete.load(std::memory_order_relaxed);
@@ -368,7 +393,7 @@ void dense_gemm_rows(const MatrixProduct& product, const float* left, const floa
         for (std::int64_t begin = 0; begin < sides.columns.tiles(); begin += block) {
           const std::int64_t end = std::min(sides.columns.tiles(), begin + block);
           multiply_tiles(sides, kernel, {0, sides.rows.tiles(), begin, end, k, length}, packed_rows, packed_columns,
-                         result, columns);
+                         result, columns, [](std::int64_t) {});
         }
       }
       user.use(first, count, result);
