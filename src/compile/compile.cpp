@@ -16,7 +16,8 @@ namespace linseed::compile {
 
 namespace {
 
-constexpr std::string_view fusion = "fusion", rematerialization = "rematerialization", phases = "phases";
+constexpr std::string_view fusion = "fusion", rematerialization = "rematerialization", phases = "phases",
+                           windows = "windows";
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -32,6 +33,7 @@ std::vector<std::string_view> pass_names() {
   names.push_back(fusion);
   names.push_back(rematerialization);
   names.push_back(phases);
+  names.push_back(windows);
   return names;
 }
 
@@ -69,6 +71,7 @@ std::shared_ptr<const Compiled> compile(Program program, Options options) {
   Plan plan(std::move(program), {.fuse = enabled(fusion),
                                  .rematerialize = enabled(rematerialization),
                                  .block = enabled(phases),
+                                 .join_windows = enabled(windows),
                                  .vectors = options.vectors,
                                  .homes = std::move(options.homes)});
   reports.push_back({"plan", nodes, plan.steps().size(), milliseconds_since(start)});

@@ -23,8 +23,7 @@ bool has(const std::vector<int>& values, int value) {
 /// Whether a block sees its own piece of an array of a tape.
 bool tape_moves(const Tape& tape, std::size_t array) {
   return std::any_of(tape.places.begin(), tape.places.end(), [&](const Tape::Place& place) {
-    return place.array == static_cast<int>(array) &&
-           (place.kind == Tape::Place::Kind::stream || place.kind == Tape::Place::Kind::repeated);
+    return place.array == static_cast<int>(array) && place.kind != Tape::Place::Kind::periodic;
   });
 }
 

@@ -13,6 +13,7 @@
 #include "compile/product.hpp"
 #include "compile/rematerialization.hpp"
 #include "compile/tape_builder.hpp"
+#include "compile/windows.hpp"
 
 namespace linseed::compile {
 
@@ -34,7 +35,7 @@ Plan::Plan(Program program, const Options& options)
     drop_unused(program_.data(), schedule);
   }
   root_ = schedule.root;
-  make_steps(schedule, options.block);
+  make_steps(schedule, options);
   if (options.fuse) {
     std::vector<char> outputs(this->program().nodes.size(), 0);
     for (const int output : this->program().outputs)
@@ -50,7 +51,7 @@ Plan::Plan(Program program, const Options& options)
 Plan::Plan(Plan&&) noexcept = default;
 Plan::~Plan() = default;
 
-void Plan::make_steps(const Schedule& schedule, bool block) {
+void Plan::make_steps(const Schedule& schedule, const Options& options) {
   std::vector<char> written(program().nodes.size(), 0);
   const auto step_of = [&](const Group& group) {
     Step step;
@@ -65,14 +66,16 @@ void Plan::make_steps(const Schedule& schedule, bool block) {
     for (const int result : step.results) written[static_cast<std::size_t>(result)] = 1;
     return step;
   };
+  const std::vector<int> readers = count_readers(program(), schedule);
   bool backwards = false;
-  for (const Slot& slot : make_slots(program(), schedule, block)) {
+  for (const Slot& slot : make_slots(program(), schedule, options.block)) {
     std::vector<Step> steps;
     for (const int group : slot.groups) steps.push_back(step_of(schedule.groups[static_cast<std::size_t>(group)]));
     if (slot.blocks == 0) {
       steps_.push_back(std::move(steps.front()));
       continue;
     }
+    if (options.join_windows) join_windows(program(), readers, steps);
     steps_.push_back(make_phase(program(), std::move(steps), slot.blocks));
     steps_.back().backwards = std::exchange(backwards, !backwards);
   }
@@ -301,6 +304,12 @@ std::string Plan::to_string(std::span<const double> milliseconds) const {
       if (step.node != nullptr) what = describe(step, blocks) + ", its rows used up: ";
       what += fmt::format("fused over {} in tiles of {}: {} steps, {} sums", step.tape->elements, step.tape->tile,
                           step.tape->instructions.size(), step.tape->folds.size());
+      const auto count = [&](kernels::Tape::Place::Kind kind) {
+        const auto is_one = [&](const kernels::Tape::Place& place) { return place.kind == kind; };
+        return std::count_if(step.tape->places.begin(), step.tape->places.end(), is_one);
+      };
+      if (const auto spread = count(kernels::Tape::Place::Kind::spread)) what += fmt::format(", {} spread", spread);
+      if (const auto pooled = count(kernels::Tape::Place::Kind::pooled)) what += fmt::format(", {} pooled", pooled);
       if (blocks == 1 && Script::suits(step)) what += "  [script]";
     } else {
       what = describe(step, blocks);

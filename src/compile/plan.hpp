@@ -25,7 +25,8 @@ class Plan {
   struct Options {
     bool fuse = true;
     bool rematerialize = true;
-    bool block = true;  ///< form phases
+    bool block = true;         ///< form phases
+    bool join_windows = true;  ///< in phases
     VectorSet vectors = best_vector_set();
     /// Per output the input that its value is to take the place of, if it can, or -1.
     std::vector<int> homes = {};
@@ -58,7 +59,7 @@ class Plan {
   [[nodiscard]] std::string to_string(std::span<const double> milliseconds = {}) const;
 
  private:
-  void make_steps(const Schedule& schedule, bool block);
+  void make_steps(const Schedule& schedule, const Options& options);
   void place_locals();
   void place_values(const Schedule& schedule);
   void find_takeovers();

@@ -255,6 +255,9 @@ bool can_write_over(const Step& step, int operand, int result) {
   for (const Tape::Fold& fold : tape.folds) {
     if (fold.array == to) return false;
   }
+  for (const Tape::Place& place : tape.places) {
+    if (place.array == to && place.kind == Tape::Place::Kind::pooled) return false;
+  }
   bool written = false;
   for (const Tape::Instruction& instruction : tape.instructions) {
     for (std::size_t i = 0; i < instruction.count; ++i) {

@@ -33,6 +33,14 @@ LoopIndex without_accumulation(LoopIndex index) noexcept;
 /// is cut into tasks of whole tiles; the cut follows from the space alone. Neighbouring elements may form rows of equal
 /// length: then some values have one element per row.
 struct Tape {
+  /// Windows that lie side by side over rows of pixels, each pixel `run` neighbouring elements: `down` rows of
+  /// `across` pixels make one pixel of a smaller array.
+  struct Windows {
+    std::int64_t run = 1, width = 1;  ///< elements of a pixel, pixels of a row
+    std::int64_t across = 1, down = 1;
+    float scale = 1.0F;  ///< of the sums, or of what is spread
+  };
+
   static constexpr std::int64_t longest_tile = 1024;  ///< but for a single row, or one period of an operand
   static constexpr std::int64_t longest_row = 4096;
   static constexpr std::size_t most_places = 128;
@@ -45,12 +53,15 @@ struct Tape {
       scratch,   ///< a tile that lives until it is written again
       periodic,  ///< array `array` at index % period, spread over a tile once per task; `period` divides `tile`
       repeated,  ///< array `array` at index / period, spread over each tile
+      spread,    ///< array `array`, which has one pixel per window, spread over each tile
+      pooled,    ///< a tile that is added up by windows, in their order, into array `array`
     };
     Kind kind = Kind::scratch;
     std::uint8_t bytes = 4;  ///< per element of a stream: 4, or 1 for bool
     bool of_rows = false;    ///< a stream of one element per row
     int array = -1;          ///< inputs first, then outputs
     std::int64_t period = 0;
+    Windows windows = {};
   };
   struct Instruction {
     LoopIndex loop = 0;
@@ -104,7 +115,7 @@ void run_task(const Tape& tape, std::span<void* const> arrays, std::int64_t task
 
 /// Runs a tape over its first `elements` elements only, on the calling thread, and leaves its folds' sums, one after
 /// the other, in `sums`. With the arrays moved on, this computes any piece of the whole that starts at a multiple of
-/// every period.
+/// every period and of what one row of windows covers. Only this knows windows.
 void run_piece(const Tape& tape, std::span<void* const> arrays, std::int64_t elements, double* sums,
                VectorSet set) noexcept;
 /// Completes the folds whose sums over `pieces` pieces lie one after the other in `sums`, in their order.

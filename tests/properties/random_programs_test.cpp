@@ -223,7 +223,7 @@ std::string disagreement(unsigned seed, int length, DType dtype) {
   static const Executor one(1), three(3);
   static const std::vector<std::string> passes = {
       "constant_folding", "algebra", "common_subexpressions", "dead_code", "layout",
-      "winograd",         "fusion",  "rematerialization",     "phases"};
+      "winograd",         "fusion",  "rematerialization",     "phases",    "windows"};
   const Function program = program_of(seed, length);
   const Gradient gradient = gradient_of(program);
   const Arrays inputs = inputs_of(seed, dtype), precise = inputs_of(seed, float64);

@@ -76,13 +76,20 @@ struct Loops {
   const Loop* any;         // number of elements
   const Loop* one_vector;  // 16 elements
   const RowLoop* rows;     // by RowOp
+  decltype(&portable::pool_pixels) pool_pixels;
+  decltype(&portable::spread_pixels) spread_pixels;
 };
 
 Loops loops_of(VectorSet set) noexcept {
   switch (set) {
-    case VectorSet::avx512: return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops};
-    case VectorSet::avx2: return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops};
-    default: return {portable::loops, portable::of_one_vector::loops, portable::row_loops};
+    case VectorSet::avx512:
+      return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops, avx512::pool_pixels,
+              avx512::spread_pixels};
+    case VectorSet::avx2:
+      return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops, avx2::pool_pixels, avx2::spread_pixels};
+    default:
+      return {portable::loops, portable::of_one_vector::loops, portable::row_loops, portable::pool_pixels,
+              portable::spread_pixels};
   }
 }
 
@@ -127,10 +134,38 @@ void repeat(const float* x, std::int64_t period, std::int64_t count, float* y) n
   for (; done < count; done *= 2) std::copy_n(y, std::min(done, count - done), y + done);
 }
 
+/// Where a tape that goes through the rows of pixels in their order is among windows.
+struct WindowCursor {
+  float* at;            // the window's pixel in the smaller array
+  std::int64_t within;  // pixels of the window's row that are behind
+  std::int64_t done;    // elements of the row that are behind
+  std::int64_t row;     // of the window's
+
+  /// Calls `use(from, count)` for the parts of rows that a tile of `elements` elements has.
+  template <class Use>
+  void go_through(const Tape::Windows& windows, std::int64_t elements, const Use& use) noexcept {
+    const std::int64_t length = windows.run * windows.width;
+    for (std::int64_t from = 0; from < elements;) {
+      const std::int64_t count = std::min(elements - from, length - done);
+      use(from, count);
+      from += count;
+      done += count;
+      if (done < length) continue;
+      done = 0;
+      if (++row == windows.down) {
+        row = 0;
+      } else {
+        at -= length / windows.across;
+      }
+    }
+  }
+};
+
 /// One task's view of the places: where a tile at linear index 0 would be, and how far each index moves it.
 class Places {
  public:
-  Places(const Tape& tape, std::span<void* const> arrays, float* scratch) noexcept : tape_(tape) {
+  Places(const Tape& tape, std::span<void* const> arrays, float* scratch, const Loops& loops) noexcept
+      : tape_(tape), loops_(loops) {
     for (std::size_t k = 0; k < tape.places.size(); ++k) {
       const Tape::Place& place = tape.places[k];
       step_[k] = row_step_[k] = tile_step_[k] = 0;
@@ -152,7 +187,11 @@ class Places {
         repeat(x, place.period, tape.tile, scratch);
       } else if (place.kind == Tape::Place::Kind::repeated) {
         source_[k] = reinterpret_cast<const float*>(array);
-        any_repeated_ = true;
+        spreading_[spreads_++] = static_cast<std::uint16_t>(k);
+      } else if (place.kind == Tape::Place::Kind::spread || place.kind == Tape::Place::Kind::pooled) {
+        cursors_[k] = {reinterpret_cast<float*>(array), 0, 0, 0};
+        const auto index = static_cast<std::uint16_t>(k);
+        (place.kind == Tape::Place::Kind::spread ? spreading_[spreads_++] : pooling_[pools_++]) = index;
       }
       scratch += tape.tile;
     }
@@ -164,11 +203,29 @@ class Places {
 
   /// Spreads what changes from tile to tile.
   void enter(std::int64_t begin, std::int64_t count) noexcept {
-    if (!any_repeated_) return;
-    for (std::size_t k = 0; k < tape_.places.size(); ++k) {
+    for (const std::uint16_t k : std::span(spreading_).first(spreads_)) {
       const Tape::Place& place = tape_.places[k];
-      if (place.kind == Tape::Place::Kind::repeated)
-        spread(source_[k], place.period, begin, count, reinterpret_cast<float*>(base_[k]));
+      auto* const tile = reinterpret_cast<float*>(base_[k]);
+      if (place.kind == Tape::Place::Kind::repeated) {
+        spread(source_[k], place.period, begin, count, tile);
+        continue;
+      }
+      WindowCursor& cursor = cursors_[k];
+      cursor.go_through(place.windows, count, [&](std::int64_t from, std::int64_t part) {
+        loops_.spread_pixels(tile + from, cursor.within, cursor.at, place.windows, part);
+      });
+    }
+  }
+
+  /// Adds up what the tile has of windows.
+  void leave(std::int64_t count) noexcept {
+    for (const std::uint16_t k : std::span(pooling_).first(pools_)) {
+      const Tape::Place& place = tape_.places[k];
+      const auto* const tile = reinterpret_cast<const float*>(base_[k]);
+      WindowCursor& cursor = cursors_[k];
+      cursor.go_through(place.windows, count, [&](std::int64_t from, std::int64_t part) {
+        loops_.pool_pixels(cursor.at, cursor.within, tile + from, place.windows, part, cursor.row);
+      });
     }
   }
 
@@ -193,11 +250,14 @@ class Places {
 
  private:
   const Tape& tape_;
+  const Loops& loops_;
   std::array<std::byte*, Tape::most_places> base_;
   // Bytes from element to element of an array, from row to row, and from element to element of a tile.
   std::array<std::int64_t, Tape::most_places> step_, row_step_, tile_step_;
   std::array<const float*, Tape::most_places> source_;
-  bool any_repeated_ = false;
+  std::array<WindowCursor, Tape::most_places> cursors_;
+  std::array<std::uint16_t, Tape::most_places> spreading_, pooling_;  // places that enter() and leave() take care of
+  std::size_t spreads_ = 0, pools_ = 0;
 };
 
 }  // namespace
@@ -315,8 +375,8 @@ namespace {
 void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, std::int64_t first, std::int64_t last,
                double* sums) noexcept {
   alignas(64) std::array<float, Tape::scratch> scratch;
-  Places places(tape, arrays, scratch.data());
   const Loops loops = loops_of(set);
+  Places places(tape, arrays, scratch.data(), loops);
   std::optional<cpu::BoundChains> chains;
   if (!tape.chains.empty() && set != VectorSet::portable && last - first >= chain_elements) chains = places.chains(set);
   for (std::int64_t begin = first; begin < last; begin += tape.tile) {
@@ -338,6 +398,7 @@ void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, s
         }
       }
     }
+    places.leave(count);
   }
   for (const Tape::Fold& fold : tape.folds) {
     const float* lanes = places.lanes_of(fold);
