@@ -83,7 +83,7 @@ struct LanesBlock {
 
 /// Few blocks of much work leave threads without any: that is to be worth it.
 double with_few_tasks(double cost, double tasks) noexcept {
-  constexpr double much = 300'000, fewest = 4, disadvantage = 1.2;
+  constexpr double much = 100'000, fewest = 4, disadvantage = 1.2;
   return tasks < fewest && cost > much ? disadvantage * cost : cost;
 }
 
