@@ -57,7 +57,7 @@ class Layout {
     bool any = false;
     for (std::size_t i = 0; i < program_.nodes.size(); ++i) {
       const Node& node = program_.nodes[i];
-      if (node.op == nullptr || !is_suitable_conv(node)) continue;
+      if (node.op == nullptr || !is_suitable_conv(node, false)) continue;
       any = true;
       runs_[i] = 1;
       chosen_[i] = node.op != &ops::conv_kernel_grad;
@@ -84,12 +84,17 @@ class Layout {
   [[nodiscard]] bool chosen(int index) const { return chosen_[static_cast<std::size_t>(index)] != 0; }
   [[nodiscard]] const Shape& shape_of(int index) const { return node(index).result.shape; }
 
-  [[nodiscard]] bool is_suitable_conv(const Node& self) const {
+  /// Whether the node is a convolution that is best computed in lanes, where its operands are there or are not. What
+  /// the pass winograd takes is left to it.
+  [[nodiscard]] bool is_suitable_conv(const Node& self, bool in_lanes) const {
     const bool forward = self.op == &ops::conv, kernel = self.op == &ops::conv_kernel_grad;
     if ((!forward && !kernel && self.op != &ops::conv_input_grad) || self.result.dtype != DType::float32) return false;
     const auto& conv = std::get<attr::Conv>(self.attributes);
     const Shape& y = forward ? self.result.shape : shape_of(self.operands[kernel ? 1 : 0]);
-    return fills_lanes(y) && kernels::cpu::suits_lanes(conv, y, !forward && !kernel, vectors_);
+    using kernels::cpu::ConvResult;
+    const ConvResult result = forward ? ConvResult::output : kernel ? ConvResult::kernel_grad : ConvResult::input_grad;
+    return fills_lanes(y) && !kernels::cpu::suits_winograd(conv, y, result == ConvResult::input_grad) &&
+           kernels::cpu::suits_lanes(conv, y, result, in_lanes, vectors_);
   }
 
   /// Whether an operand of a result [N, ..., C] has its samples too, or the same for all; nothing else can be in lanes.
@@ -147,9 +152,10 @@ class Layout {
     bool changed = false;
     for (std::size_t i = 0; i < program_.nodes.size(); ++i) {
       const Node& self = program_.nodes[i];
-      if (runs_[i] || !can_run(self) || !reads_lanes(self)) continue;
+      if (runs_[i] || self.op == nullptr || !reads_lanes(self) || !(can_run(self) || is_suitable_conv(self, true)))
+        continue;
       runs_[i] = 1;
-      chosen_[i] = !sums_over_samples(self);
+      chosen_[i] = !sums_over_samples(self) && self.op != &ops::conv_kernel_grad;
       changed = true;
     }
     return changed;

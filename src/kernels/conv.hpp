@@ -31,8 +31,11 @@ void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const 
 }  // namespace reference
 
 namespace cpu {
-/// Whether the convolution with output [N, ...] `y`, or its input's gradient, is better computed in lanes.
-bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad, VectorSet set) noexcept;
+/// What the three ops compute.
+enum class ConvResult { output, input_grad, kernel_grad };
+/// Whether a result of the float32 convolution with output [N, ...] `y` is best computed in lanes: where its operands
+/// are there already, or are not.
+bool suits_lanes(const attr::Conv& conv, const Shape& y, ConvResult result, bool in_lanes, VectorSet set) noexcept;
 /// Whether the convolution with output [N, ...] `y`, or its input's gradient, takes clearly less work by Winograd's
 /// tiles. The gradient of the kernel does where the convolution does.
 bool suits_winograd(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
@@ -48,8 +51,6 @@ void conv_winograd(const Attributes&, std::span<const Input>, const Output&, con
 void conv_input_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_kernel_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 
-/// What the three ops compute.
-enum class ConvResult { output, input_grad, kernel_grad };
 template <ConvResult result>
 Choice choose_conv(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 template <ConvResult result>

@@ -114,7 +114,7 @@ TEST_CASE("few channels agree with the reference in every instruction set that h
   }
 }
 
-TEST_CASE("lanes take images with enough rows, and write nothing beyond the result") {
+TEST_CASE("lanes take one group of plain images in blocks of some size, and write nothing beyond the result") {
   using namespace kernels::cpu;
   const bool has_lanes = best_vector_set() != VectorSet::portable;
   const auto taken = [](const Trial& t) {
@@ -130,9 +130,10 @@ TEST_CASE("lanes take images with enough rows, and write nothing beyond the resu
     return result;
   };
   CHECK(taken({{1, 8, 5, 2}, {3, 3, 2, 3}}) == has_lanes);
-  CHECK_FALSE(taken({{1, 7, 5, 2}, {3, 3, 2, 3}}));
-  CHECK(taken({{2, 4, 5, 2}, {3, 3, 2, 3}}) == has_lanes);
-  CHECK_FALSE(taken({{2, 9, 5, 25}, {3, 3, 25, 25}}));
+  CHECK(taken({{1, 1, 5, 2}, {3, 3, 2, 3}}) == has_lanes);
+  CHECK(taken({{2, 9, 5, 65}, {3, 3, 65, 70}}) == has_lanes);
+  CHECK(taken({{16, 64, 64, 64}, {1, 1, 64, 1}}) == has_lanes);
+  CHECK_FALSE(taken({{16, 64, 65, 64}, {1, 1, 64, 1}}));
   CHECK_FALSE(taken({{2, 9, 5, 4}, {3, 3, 2, 4}, {.groups = 2}}));
   // A depth of one, all of it padding.
   CHECK_FALSE(taken(

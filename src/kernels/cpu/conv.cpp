@@ -7,7 +7,9 @@
 #include <memory>
 #include <new>
 
+#include "kernels/cpu/conv_cost.hpp"
 #include "kernels/cpu/conv_depthwise.hpp"
+#include "kernels/cpu/conv_grid.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
 #include "kernels/cpu/conv_problem.hpp"
@@ -23,98 +25,6 @@
 namespace linseed::kernels::cpu {
 
 namespace {
-
-constexpr std::int64_t tile_bytes = 256 << 10;    // of the input that a block works on
-constexpr std::int64_t max_tile_bytes = 1 << 20;  // beyond it the reference kernel takes over
-constexpr std::int64_t partials_bytes = 1 << 20;  // of kernel gradients before they are added up
-constexpr std::int64_t wanted_tasks = 32;
-constexpr std::int64_t column_quantum = 32;  // two of the widest vectors of floats
-
-/// A block of the result's pixels.
-struct Block {
-  std::int64_t sample, samples;
-  Extents begin, count;
-};
-
-/// How the work is cut; it follows from shapes alone.
-struct Grid {
-  std::int64_t samples = 1;   // per block
-  Extents out{};              // per block
-  std::int64_t channels = 0;  // of all groups, per tile
-  std::int64_t tile = 0;      // elements per block, at most
-  Extents out_blocks{};
-  std::int64_t blocks = 0, tiles = 0;
-
-  [[nodiscard]] Block block(std::int64_t index, const Problem& problem) const noexcept {
-    Block block{};
-    for (std::size_t i = axes; i-- > 0; index /= out_blocks[i]) {
-      block.begin[i] = index % out_blocks[i] * out[i];
-      block.count[i] = std::min(out[i], problem.axis[i].out - block.begin[i]);
-    }
-    block.sample = index * samples;
-    block.samples = std::min(samples, problem.samples - block.sample);
-    return block;
-  }
-};
-
-Grid grid_of(const Problem& problem, std::int64_t element_size) noexcept {
-  Grid grid;
-  grid.channels = problem.groups * problem.channels;
-  for (std::size_t i = 0; i < axes; ++i) grid.out[i] = problem.axis[i].out;
-
-  const auto tile_size = [&] {  // as double: hostile dilations exceed 64 bits
-    double size = static_cast<double>(grid.channels);
-    for (std::size_t i = 0; i < axes; ++i) size *= static_cast<double>(problem.axis[i].reach(grid.out[i]));
-    return size * static_cast<double>(element_size);
-  };
-  const auto halve_out = [&] {
-    for (std::int64_t& extent : grid.out) {
-      if (extent == 1) continue;
-      extent = ceil_divide(extent, 2);
-      return true;
-    }
-    return false;
-  };
-  const auto halve_channels = [&](std::int64_t above) {
-    if (grid.channels <= above) return false;
-    grid.channels = ceil_divide(grid.channels, 2);
-    return true;
-  };
-  while (tile_size() > tile_bytes) {
-    if (product(grid.out) > 64 && halve_out()) continue;
-    if (!halve_channels(8) && !halve_out() && !halve_channels(1)) break;
-  }
-  while (grid.samples * 2 <= problem.samples && tile_size() * static_cast<double>(grid.samples * 2) <= tile_bytes &&
-         product(grid.out) * grid.samples < 256) {
-    grid.samples *= 2;
-  }
-  const auto count = [&] {
-    grid.blocks = ceil_divide(problem.samples, grid.samples);
-    for (std::size_t i = 0; i < axes; ++i) {
-      grid.out_blocks[i] = ceil_divide(problem.axis[i].out, grid.out[i]);
-      grid.blocks *= grid.out_blocks[i];
-    }
-    return grid.blocks;
-  };
-  while (count() < wanted_tasks / 2 && product(grid.out) * grid.samples > 128) {
-    if (grid.samples > 1) {
-      grid.samples /= 2;
-    } else if (!halve_out()) {
-      break;
-    }
-  }
-  grid.tiles = ceil_divide(problem.groups * problem.channels, grid.channels);
-  const double bytes = tile_size() * static_cast<double>(grid.samples);
-  grid.tile = bytes > max_tile_bytes ? 0 : static_cast<std::int64_t>(bytes) / element_size;
-  return grid;
-}
-
-/// The features of one group in pieces, so that there are about enough tasks.
-std::int64_t column_chunk(const Problem& problem, std::int64_t tasks) noexcept {
-  if (tasks >= wanted_tasks) return std::max<std::int64_t>(problem.features, 1);
-  const std::int64_t chunk = ceil_divide(problem.features, ceil_divide(wanted_tasks, tasks));
-  return std::max<std::int64_t>(ceil_divide(chunk, column_quantum), 1) * column_quantum;
-}
 
 /// The input under a block, in some of its channels.
 template <class T>
@@ -283,8 +193,7 @@ bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int6
   const KernelLayout kernel = kernel_layout(problem);
   const Grid grid = grid_of(problem, sizeof(T));
   if (grid.tile == 0) return false;
-  const std::int64_t affordable = partials_bytes / (kernel_size * static_cast<std::int64_t>(sizeof(T)));
-  const std::int64_t partials = std::clamp<std::int64_t>(affordable, 1, std::min(grid.blocks, wanted_tasks));
+  const std::int64_t partials = partial_sums(grid, kernel_size, sizeof(T));
   const std::int64_t chunk = column_chunk(problem, partials * grid.tiles);
   const std::int64_t chunks = ceil_divide(problem.features, chunk);
 
@@ -332,28 +241,15 @@ bool correlate(const Problem& problem, const T* x, const T* dy, T* dw, std::int6
   return complete.load(std::memory_order_relaxed);
 }
 
-enum class Routine { zeros, lanes, panels, depthwise, tiles, reference };
-
-constexpr std::string_view name_of(Routine routine) noexcept {
-  switch (routine) {
-    case Routine::zeros: return "zeros";
-    case Routine::lanes: return "lanes";
-    case Routine::panels: return "panels";
-    case Routine::depthwise: return "depthwise";
-    case Routine::tiles: return "offset_gemm";
-    default: return "reference";
-  }
-}
-
 /// The kernel's gradient by a routine, or by the general one where that lacks memory; false when neither has any.
 template <class T>
-bool correlate_by(Routine routine, const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
+bool correlate_by(ConvRoutine routine, const Problem& problem, const T* x, const T* dy, T* dw, std::int64_t kernel_size,
                   const Executor& executor) noexcept {
   if constexpr (std::is_same_v<T, float>) {
-    if (routine == Routine::lanes && lanes::correlate(problem, lanes::Layout::ordinary, x, dy, dw, executor))
+    if (routine == ConvRoutine::lanes && lanes::correlate(problem, lanes::Layout::ordinary, x, dy, dw, executor))
       return true;
-    if (routine == Routine::panels && panels::correlate(problem, x, dy, dw, executor)) return true;
-    if (routine == Routine::depthwise && depthwise::correlate(problem, x, dy, dw, executor)) return true;
+    if (routine == ConvRoutine::panels && panels::correlate(problem, x, dy, dw, executor)) return true;
+    if (routine == ConvRoutine::depthwise && depthwise::correlate(problem, x, dy, dw, executor)) return true;
   }
   return correlate(problem, x, dy, dw, kernel_size, executor);
 }
@@ -361,7 +257,7 @@ bool correlate_by(Routine routine, const Problem& problem, const T* x, const T* 
 /// The same for a dilated input without strides, as the gradient of a transposed convolution has it: its adjoint
 /// strides over the cotangent instead, and gives the kernel's gradient with taps in reverse, features as channels.
 template <class T>
-bool correlate_adjoint(Routine routine, const Problem& problem, const T* x, const T* dy, T* dw,
+bool correlate_adjoint(ConvRoutine routine, const Problem& problem, const T* x, const T* dy, T* dw,
                        std::int64_t kernel_size, const Executor& executor) noexcept {
   T* const turned =
       static_cast<T*>(scratch<Scratch::conv_turned_kernel>(kernel_size * static_cast<std::int64_t>(sizeof(T))));
@@ -399,7 +295,7 @@ void set_zero(const Output& output) noexcept {
 struct Work {
   Problem forward;
   Problem problem;  // the adjoint for the input's gradient
-  Routine routine;
+  ConvRoutine routine;
 };
 
 template <ConvResult result>
@@ -420,19 +316,12 @@ Work work_of(const Attributes& attributes, std::span<const Input> inputs, const 
   const Shape& y = output_shape<result>(inputs, output);
   const Problem forward = forward_problem(std::get<attr::Conv>(attributes), y);
   const Problem problem = problem_of<result>(forward);
-  const auto routine = [&] {
-    constexpr bool sums_pixels = result == ConvResult::kernel_grad;
-    if (problem.is_empty() || output.shape.elements() == 0 || y.elements() == 0) return Routine::zeros;
-    const Problem& run = sums_pixels && is_dilated_only(problem) ? adjoint(problem) : problem;
-    if (output.dtype == DType::float32) {
-      if (lanes::suits(run, set)) return Routine::lanes;
-      if (sums_pixels ? panels::suits_correlate(run) : panels::suits(run)) return Routine::panels;
-      if (sums_pixels ? depthwise::suits_correlate(run) : depthwise::suits(run)) return Routine::depthwise;
-    }
-    const std::int64_t size = output.dtype == DType::float32 ? sizeof(float) : sizeof(double);
-    return grid_of(run, size).tile > 0 ? Routine::tiles : Routine::reference;
-  };
-  return {forward, problem, routine()};
+  const ConvRoutine routine = choose_conv_routine(
+      {.problem = result == ConvResult::kernel_grad && is_dilated_only(problem) ? adjoint(problem) : problem,
+       .result = result,
+       .is_float32 = output.dtype == DType::float32,
+       .vectors = set});
+  return {forward, problem, routine};
 }
 
 /// Multiplications and additions of the plain sums, those with padding included.
@@ -447,7 +336,7 @@ std::int64_t flops_of(const attr::Conv& conv, std::int64_t outputs) noexcept {
 template <ConvResult result>
 Choice choose_conv(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                    VectorSet set) noexcept {
-  return {name_of(work_of<result>(attributes, inputs, output, set).routine),
+  return {to_string(work_of<result>(attributes, inputs, output, set).routine),
           flops_of(std::get<attr::Conv>(attributes), output_shape<result>(inputs, output).elements())};
 }
 template Choice choose_conv<ConvResult::output>(const Attributes&, std::span<const Input>, const Output&,
@@ -466,13 +355,14 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const T *x = inputs[0].as<T>(), *w = inputs[1].as<T>();
     const KernelLayout kernel = kernel_layout(problem);
-    if (routine == Routine::zeros) return set_zero<T>(output);
+    if (routine == ConvRoutine::zeros) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (routine == Routine::lanes &&
+      if (routine == ConvRoutine::lanes &&
           lanes::gather(problem, lanes::Layout::ordinary, x, w, kernel, output.as<T>(), executor))
         return;
-      if (routine == Routine::panels && panels::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
-      if (routine == Routine::depthwise && depthwise::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
+      if (routine == ConvRoutine::panels && panels::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
+      if (routine == ConvRoutine::depthwise && depthwise::gather(problem, x, w, kernel, output.as<T>(), executor))
+        return;
     }
     if (!gather(problem, x, w, kernel, output.as<T>(), executor)) reference::conv(attributes, inputs, output, executor);
   });
@@ -486,13 +376,14 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const T *dy = inputs[0].as<T>(), *w = inputs[1].as<T>();
     const KernelLayout kernel = flipped_layout(forward);
-    if (routine == Routine::zeros) return set_zero<T>(output);
+    if (routine == ConvRoutine::zeros) return set_zero<T>(output);
     if constexpr (std::is_same_v<T, float>) {
-      if (routine == Routine::lanes &&
+      if (routine == ConvRoutine::lanes &&
           lanes::gather(problem, lanes::Layout::ordinary, dy, w, kernel, output.as<T>(), executor))
         return;
-      if (routine == Routine::panels && panels::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
-      if (routine == Routine::depthwise && depthwise::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
+      if (routine == ConvRoutine::panels && panels::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
+      if (routine == ConvRoutine::depthwise && depthwise::gather(problem, dy, w, kernel, output.as<T>(), executor))
+        return;
     }
     if (!gather(problem, dy, w, kernel, output.as<T>(), executor))
       reference::conv_input_grad(attributes, inputs, output, executor);
@@ -506,7 +397,7 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
       work_of<ConvResult::kernel_grad>(attributes, inputs, output, executor.vectors());
   visit<Domain::floating>(output.dtype, [&]<class T>(std::type_identity<T>) {
     const T *x = inputs[0].as<T>(), *dy = inputs[1].as<T>();
-    if (routine == Routine::zeros) return set_zero<T>(output);
+    if (routine == ConvRoutine::zeros) return set_zero<T>(output);
     const auto run = is_dilated_only(problem) ? correlate_adjoint<T> : correlate_by<T>;
     if (!run(routine, problem, x, dy, output.as<T>(), output.shape.elements(), executor))
       reference::conv_kernel_grad(attributes, inputs, output, executor);
@@ -515,9 +406,12 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
 
 // ---- in lanes ----
 
-bool suits_lanes(const attr::Conv& conv, const Shape& y, bool input_grad, VectorSet set) noexcept {
-  const Problem problem = forward_problem(conv, y);
-  return !problem.is_empty() && lanes::suits(input_grad ? adjoint(problem) : problem, set);
+bool suits_lanes(const attr::Conv& conv, const Shape& y, ConvResult result, bool in_lanes, VectorSet set) noexcept {
+  const Problem forward = forward_problem(conv, y);
+  const Problem problem = result == ConvResult::input_grad ? adjoint(forward) : forward;
+  return choose_conv_routine(
+             {.problem = problem, .result = result, .is_float32 = true, .vectors = set, .in_lanes = in_lanes}) ==
+         ConvRoutine::lanes;
 }
 
 namespace {
@@ -540,7 +434,7 @@ Choice choose_conv_in_lanes(const Attributes& attributes, std::span<const Input>
                             VectorSet set) noexcept {
   const Shape& y = output_shape<result>(inputs, output);
   const Problem problem = problem_of<result>(problem_in_lanes(attributes, y));
-  return {name_of(runs_in_lanes(problem, output.dtype, set) ? Routine::lanes : Routine::reference),
+  return {to_string(runs_in_lanes(problem, output.dtype, set) ? ConvRoutine::lanes : ConvRoutine::reference),
           flops_of(std::get<attr::Conv>(attributes), y.elements())};
 }
 template Choice choose_conv_in_lanes<ConvResult::output>(const Attributes&, std::span<const Input>, const Output&,

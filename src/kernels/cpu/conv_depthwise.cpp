@@ -230,14 +230,12 @@ class Gathering {
 }  // namespace
 
 bool suits(const Problem& p) noexcept {
-  constexpr std::int64_t fewest_groups = 4;
   double taps = 1;
   for (const Axis& axis : p.axis) {
     taps *= static_cast<double>(axis.taps);
     if (std::min(axis.phases(), axis.out) > most_phases) return false;
   }
-  return !p.is_empty() && p.channels == 1 && p.features == 1 && p.groups >= fewest_groups &&
-         taps <= static_cast<double>(most_taps);
+  return !p.is_empty() && p.channels == 1 && p.features == 1 && taps <= static_cast<double>(most_taps);
 }
 
 bool suits_correlate(const Problem& p) noexcept {

@@ -13,6 +13,23 @@
 
 namespace linseed::kernels::cpu::lanes {
 
+std::int64_t strip_height(const Problem& problem, Layout layout) noexcept {
+  const Axis& axis = problem.axis[1];
+  if (layout == Layout::lanes || problem.samples % kernels::lanes == 0) return axis.out;
+  constexpr std::int64_t tallest = 256;
+  const auto out = static_cast<std::uint32_t>(axis.out);  // which divides sooner
+  double least = 0;
+  std::int64_t best = axis.out;
+  for (std::int64_t height = 1; height <= std::min(axis.out, tallest); ++height) {
+    const auto rows = static_cast<std::uint32_t>(height);
+    const double blocks = static_cast<double>(ceil_divide(problem.samples * ((out + rows - 1) / rows), kernels::lanes));
+    // A row of outputs costs most, but each of the rows under it has to be laid out.
+    const double cost = blocks * (static_cast<double>(height) + 0.1 * static_cast<double>(axis.reach(height)));
+    if (height == 1 || cost < least) least = cost, best = height;
+  }
+  return best;
+}
+
 #if LINSEED_X86_TILES
 
 namespace {
@@ -158,18 +175,8 @@ using Rows = const float* [samples];
 /// the rows above and below that their windows see; these are then part of the input, and the padding is zeros there.
 class Strips {
  public:
-  Strips(const Problem& p, Layout layout) noexcept : whole_(p), height_(p.axis[1].out) {
+  Strips(const Problem& p, Layout layout) noexcept : whole_(p), height_(strip_height(p, layout)) {
     const Axis& axis = p.axis[1];
-    if (layout == Layout::ordinary && p.samples % samples != 0) {
-      constexpr std::int64_t tallest = 256;
-      double least = 0;
-      for (std::int64_t height = 1; height <= std::min(axis.out, tallest); ++height) {
-        const double blocks = static_cast<double>(ceil_divide(p.samples * ceil_divide(axis.out, height), samples));
-        // A row of outputs costs most, but each of the rows under it has to be laid out.
-        const double cost = blocks * (static_cast<double>(height) + 0.1 * static_cast<double>(axis.reach(height)));
-        if (height == 1 || cost < least) least = cost, height_ = height;
-      }
-    }
     per_sample_ = ceil_divide(axis.out, height_);
     block_ = p;
     block_.samples = p.samples * per_sample_;
@@ -223,28 +230,24 @@ struct Sizes {
 }  // namespace
 
 bool suits(const Problem& problem, VectorSet set) noexcept {
-  constexpr std::int64_t fewest_rows = 8;                              // of images, which may stand for samples
-  constexpr double largest_block = 1 << 21, largest_extent = 1 << 20;  // elements
+  constexpr double largest_extent = 1 << 20, most_elements = 1 << 22;  // of a block, in memory
   if (set == VectorSet::portable || problem.groups != 1) return false;
   const Axis& first = problem.axis[0];
   if (first.out != 1 || first.in != 1 || first.taps != 1 || first.low != 0) return false;
+  double kernel = static_cast<double>(problem.channels) * static_cast<double>(problem.features);
   for (const Axis& axis : problem.axis) {
     if (axis.input_dilation != 1 || axis.low < 0) return false;
     const double reach = static_cast<double>(axis.taps) * static_cast<double>(axis.kernel_dilation) +
                          static_cast<double>(axis.out) * static_cast<double>(axis.stride);
     if (static_cast<double>(axis.in) + reach > largest_extent) return false;
+    kernel *= static_cast<double>(axis.taps);
   }
-  if (problem.samples < fewest_rows && problem.samples * problem.axis[1].out < fewest_rows) return false;
-  // Two blocks stay in the second cache.
-  double block = static_cast<double>(samples);
-  const Strips strips(problem, Layout::ordinary);
-  for (const Axis& axis : strips.problem().axis) {
-    block *= static_cast<double>(axis.in) + static_cast<double>(axis.taps * axis.kernel_dilation) +
-             static_cast<double>(axis.out * axis.stride);
-  }
-  const std::int64_t channels = std::max(problem.channels, problem.features);
-  return std::min(problem.channels, problem.features) <= 24 && channels <= 64 &&
-         block * static_cast<double>(channels) <= largest_block;
+  const Axis &height = problem.axis[1], &width = problem.axis[2];
+  const std::int64_t rows = strip_height(problem, Layout::ordinary);
+  const double input = static_cast<double>(rows < height.out ? height.reach(rows) : height.in) *
+                       static_cast<double>(width.in) * static_cast<double>(problem.channels);
+  const double output = static_cast<double>(rows * width.out) * static_cast<double>(problem.features);
+  return static_cast<double>(samples) * std::max({input, output, kernel}) <= most_elements;
 }
 
 namespace {

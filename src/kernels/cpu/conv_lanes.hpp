@@ -15,7 +15,11 @@ namespace linseed::kernels::cpu::lanes {
 /// How the samples of x and y lie in memory: one after the other, or in lanes.
 enum class Layout { ordinary, lanes };
 
-/// Whether the batch is the better choice for the lanes of vectors. Never without AVX2.
+/// The rows of outputs that stand for a sample in a block: all, or fewer where samples do not fill blocks. There are
+/// fewer than 2^32.
+std::int64_t strip_height(const Problem& problem, Layout layout) noexcept;
+
+/// Whether there is one group, a plain input, and a block of it fits the memory meant for it. Never without AVX2.
 bool suits(const Problem& problem, VectorSet set) noexcept;
 
 /// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature). False, and nothing is done, when

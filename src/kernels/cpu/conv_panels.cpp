@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::int64_t row_quantum = 14;  // rows of the largest tile
 constexpr std::int64_t most_rows_at_once = 18 * row_quantum;
-constexpr std::int64_t fewest_channels = 16;  // and features
 constexpr std::int64_t wanted_tasks = 16;
 constexpr std::size_t most_parts = 16;
 
@@ -198,8 +197,7 @@ double parts_of(const Problem& problem) noexcept {
 }  // namespace
 
 bool suits(const Problem& problem) noexcept {
-  return !problem.is_empty() && std::min(problem.channels, problem.features) >= fewest_channels &&
-         parts_of(problem) <= static_cast<double>(most_parts);
+  return !problem.is_empty() && parts_of(problem) <= static_cast<double>(most_parts);
 }
 
 bool suits_correlate(const Problem& problem) noexcept { return suits(problem) && parts_of(problem) == 1; }

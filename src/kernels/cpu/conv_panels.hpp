@@ -13,7 +13,7 @@
 
 namespace linseed::kernels::cpu::panels {
 
-/// Whether there are channels and features enough; with fewer, other kernels do better.
+/// Whether outputs that see different taps are few enough.
 bool suits(const Problem& problem) noexcept;
 /// The same for the kernel's gradient, where the input must not be dilated either.
 bool suits_correlate(const Problem& problem) noexcept;

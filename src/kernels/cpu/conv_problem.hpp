@@ -36,7 +36,9 @@ struct Axis {
     return input_dilation == 1 ? span + 1 : span / input_dilation + 2;
   }
   /// Output places that are so far apart see the same taps.
-  [[nodiscard]] std::int64_t phases() const noexcept { return input_dilation / std::gcd(stride, input_dilation); }
+  [[nodiscard]] std::int64_t phases() const noexcept {
+    return input_dilation == 1 ? 1 : input_dilation / std::gcd(stride, input_dilation);
+  }
 };
 
 /// Output places of one residue on an axis, and the taps through which they see the input at all.
@@ -48,6 +50,17 @@ struct Phase {
 
 inline Phase phase_of(const Axis& axis, std::int64_t residue, std::int64_t begin, std::int64_t count) noexcept {
   const std::int64_t dilation = axis.input_dilation;
+  if (dilation == 1) {  // without the divisions below
+    return {.first_out = begin + residue,
+            .out_step = 1,
+            .out_count = count - residue,
+            .first_tap = 0,
+            .tap_step = 1,
+            .tap_count = axis.taps,
+            .first_in = (begin + residue) * axis.stride - axis.low,
+            .in_per_out = axis.stride,
+            .in_per_tap = axis.kernel_dilation};
+  }
   Phase phase{};
   phase.out_step = axis.phases();
   phase.tap_step = dilation / std::gcd(axis.kernel_dilation, dilation);

@@ -32,8 +32,9 @@ struct Counts {
         lanes(stack.is_float32 ? 16 : 8) {}
 };
 
-/// What follows once the places of elements are known: without packing for a few rows or little depth, else in panels
-/// of columns against eight rows at a time.
+}  // namespace
+
+// Without packing for a few rows or little depth, else in panels of columns against eight rows at a time.
 double cost_of_panels(const ProductStack& stack) noexcept {
   const Counts n(stack);
   const MatrixProduct& p = stack.each;
@@ -45,6 +46,8 @@ double cost_of_panels(const ProductStack& stack) noexcept {
   const double point = (p.left.depth == 1 ? 12.5 : 14.5) * pairs - 3.5 * single;    // of depth, of eight rows
   return n.depth * (up(p.rows, 8) * point + packing * passes) + 3.7 * n.rows * n.vectors * n.chains;
 }
+
+namespace {
 
 double cost_of_offsets(const ProductStack& stack) noexcept {
   const Counts n(stack);

@@ -31,6 +31,9 @@ struct ProductStack {
 /// measurements at run time.
 double product_cost(ProductRoutine routine, const ProductStack& stack) noexcept;
 
+/// The part of offset_gemm's cost, for one product of the stack, that comes once the places of elements are known.
+double cost_of_panels(const ProductStack& stack) noexcept;
+
 /// The routine of the least cost.
 ProductRoutine choose_product(const ProductStack& stack) noexcept;
 
