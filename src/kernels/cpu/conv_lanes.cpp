@@ -115,15 +115,22 @@ inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
 #include "kernels/cpu/conv_lanes_tile.inc"
 
 void gather_row(const Row& row) noexcept {
+  const bool pairs = row.channels >= 6 && row.taps > 1;  // so many elements that taking two at a time pays
   for (std::int64_t lane = 0; lane < samples; lane += vector_lanes) {
     std::int64_t feature = 0;
     while (feature < row.features) {
       switch (const std::int64_t left = row.features - feature; left) {
-        case 1: gather_features<1, 4>(row, feature, lane), feature += 1; break;
-        case 2: gather_features<2, 4>(row, feature, lane), feature += 2; break;
-        case 3: gather_features<3, 3>(row, feature, lane), feature += 3; break;
-        case 6: gather_features<6, 2>(row, feature, lane), feature += 6; break;
-        default: gather_features<4, 3>(row, feature, lane), feature += 4;
+        case 1: gather_features<false, 1, 4>(row, feature, lane), feature += 1; break;
+        case 2: gather_features<false, 2, 4>(row, feature, lane), feature += 2; break;
+        case 3: gather_features<false, 3, 3>(row, feature, lane), feature += 3; break;
+        default:
+          if (pairs && left != 4 && left != 5 && left != 7 && left != 8 && left != 11) {
+            gather_features<true, 6, 2>(row, feature, lane), feature += 6;
+          } else if (left == 6) {
+            gather_features<false, 6, 2>(row, feature, lane), feature += 6;
+          } else {
+            gather_features<false, 4, 3>(row, feature, lane), feature += 4;
+          }
       }
     }
   }
@@ -175,15 +182,15 @@ void gather_row(const Row& row) noexcept {
   std::int64_t feature = 0;
   while (feature < row.features) {
     switch (const std::int64_t left = row.features - feature; left) {
-      case 1: gather_features<1, 8>(row, feature, 0), feature += 1; break;
-      case 2: gather_features<2, 8>(row, feature, 0), feature += 2; break;
-      case 3: gather_features<3, 7>(row, feature, 0), feature += 3; break;
+      case 1: gather_features<false, 1, 8>(row, feature, 0), feature += 1; break;
+      case 2: gather_features<false, 2, 8>(row, feature, 0), feature += 2; break;
+      case 3: gather_features<false, 3, 7>(row, feature, 0), feature += 3; break;
       case 4:
-      case 5: gather_features<4, 5>(row, feature, 0), feature += 4; break;
+      case 5: gather_features<false, 4, 5>(row, feature, 0), feature += 4; break;
       case 6:
       case 7:
-      case 12: gather_features<6, 4>(row, feature, 0), feature += 6; break;
-      default: gather_features<8, 3>(row, feature, 0), feature += 8;
+      case 12: gather_features<false, 6, 4>(row, feature, 0), feature += 6; break;
+      default: gather_features<false, 8, 3>(row, feature, 0), feature += 8;
     }
   }
 }
