@@ -1,9 +1,10 @@
 #include "kernels/cpu/conv_lanes.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <iterator>
-#include <type_traits>
+#include <utility>
 
 #include "kernels/conv.hpp"
 #include "kernels/cpu/offset_gemm.hpp"
@@ -56,8 +57,6 @@ struct Plane {
   std::int64_t channels, features;
   std::int64_t rows, in_rows, row_taps, row_stride, row_low, row_dilation;
   std::int64_t columns, in_columns, taps, stride, low, dilation;
-  std::int64_t pixel_step, tap_step;  // elements of x
-  const float* zeros;                 // samples
 };
 
 /// So many steps cover the distance; a division takes as long as a row of taps.
@@ -65,46 +64,90 @@ constexpr std::int64_t steps(std::int64_t distance, std::int64_t step) noexcept 
   return step == 1 ? distance : ceil_divide(distance, step);
 }
 
-/// How many pixels of a row have some of the `taps` taps from `kx` on beside the input, on either side of it; where
-/// windows move from column to column and have no gaps.
-struct Edges {
-  std::int64_t left, right;
-
-  Edges(const Plane& plane, std::int64_t kx, std::int64_t taps) noexcept
-      : left(std::max<std::int64_t>(plane.low - kx, 0)),
-        right(std::max<std::int64_t>(plane.columns + kx - plane.low + taps - 1 - plane.in_columns, 0)) {}
-};
-
-/// Some rows of a block's cotangents for some features, [rows][columns][features][samples], where pixels are `step`
-/// elements apart.
+/// Some rows of a block's cotangents, for some features.
 struct Strip {
-  const float* cotangents;
-  std::int64_t step, feature, first, last;
+  std::int64_t feature, features, first, last;
 };
-constexpr std::int64_t strip_elements = 6 << 10;
 
-constexpr bool is_inside(std::int64_t place, std::int64_t count) noexcept {
-  return static_cast<std::uint64_t>(place) < static_cast<std::uint64_t>(count);
+constexpr std::int64_t strip_elements = 6 << 10;
+/// So many rows that they stay in the nearest cache, with those of a channel under them; `pixel` elements of cotangents
+/// lie at a pixel.
+std::int64_t strip_rows(const Plane& plane, std::int64_t pixel, std::int64_t lanes) noexcept {
+  const std::int64_t row = plane.columns * pixel + plane.row_stride * plane.in_columns * lanes;
+  const std::int64_t strips = ceil_divide(plane.rows * row, strip_elements);
+  return ceil_divide(plane.rows, strips);
 }
+
+/// So many of the `left` taps of a row are taken together.
+constexpr std::int64_t most_taps_together = 5;
+constexpr std::int64_t taps_together(std::int64_t taps, std::int64_t left) noexcept {
+  if (taps % 5 == 0) return std::min<std::int64_t>(left, 5);
+  if (taps % 3 == 0 || left < 4) return std::min<std::int64_t>(left, 3);
+  return left > 9 || left % 4 == 0 || left % 4 == 3 ? 4 : 3;
+}
+
+/// Where a strip lies, and the elements between its pixels and between its features: of a vector's lanes alone if it is
+/// packed, else of all samples.
+struct Cotangents {
+  bool packed;
+  const float* at;
+  std::int64_t step, feature_step;
+};
+
+/// How a tile of `taps` taps from `kx` on goes along a row: first come pixels that see only the last of them, then more
+/// and more of them, then all, and in the end again fewer.
+struct Course {
+  std::int64_t first;                  // pixel that sees any of the taps
+  std::int64_t inner;                  // so many see all; negative if some see only taps between
+  std::int64_t lefts = 0, rights = 0;  // so many come before and after these
+  std::int64_t left[most_taps_together] = {},
+               right[most_taps_together] = {};  // of which these see all but, or only, the first [t] taps
+  std::int64_t pixel_step = 0, tap_step = 0, dy_step = 0, feature_step = 0, x_row = 0, dy_row = 0,
+               sum_step = 0;  // elements
+
+  Course(const Plane& plane, std::int64_t kx, std::int64_t taps) noexcept {
+    const auto meets = [&](std::int64_t column, std::int64_t tap) {  // the first pixel under which the tap reaches it
+      return std::clamp<std::int64_t>(steps(column + plane.low - (kx + tap) * plane.dilation, plane.stride), 0,
+                                      plane.columns);
+    };
+    for (std::int64_t t = 1; t < taps; ++t) {
+      lefts += left[t] = meets(0, t - 1) - meets(0, t);
+      rights += right[t] = meets(plane.in_columns, t - 1) - meets(plane.in_columns, t);
+    }
+    first = meets(0, taps - 1);
+    inner = meets(plane.in_columns, taps - 1) - meets(0, 0);
+  }
+};
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using namespace vectors::avx2;
 constexpr std::int64_t vector_lanes = vectors::avx2::lanes;
-constexpr int most_features = 3, most_features_of_five = 2;  // of a kernel's gradient, in tiles of 3 and 5 taps
+constexpr int most_features = 8, features_of_taps[] = {0, 8, 6, 4, 3, 2};  // of tiles of a kernel's gradient
+/// sum += a * b. GCC takes neither operand from memory, nor another register for the sum.
+inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
+  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+}
 #include "kernels/cpu/conv_lanes_tile.inc"
 
 void gather_row(const Row& row) noexcept {
+  const bool pairs = row.channels >= 6 && row.taps > 1;  // so many elements that taking two at a time pays
   for (std::int64_t lane = 0; lane < samples; lane += vector_lanes) {
     std::int64_t feature = 0;
     while (feature < row.features) {
       switch (const std::int64_t left = row.features - feature; left) {
-        case 1: gather_features<1, 4>(row, feature, lane), feature += 1; break;
-        case 2: gather_features<2, 4>(row, feature, lane), feature += 2; break;
-        case 3: gather_features<3, 3>(row, feature, lane), feature += 3; break;
-        case 6: gather_features<6, 2>(row, feature, lane), feature += 6; break;
-        default: gather_features<4, 3>(row, feature, lane), feature += 4;
+        case 1: gather_features<false, 1, 4>(row, feature, lane), feature += 1; break;
+        case 2: gather_features<false, 2, 4>(row, feature, lane), feature += 2; break;
+        case 3: gather_features<false, 3, 3>(row, feature, lane), feature += 3; break;
+        default:
+          if (pairs && left != 4 && left != 5 && left != 7 && left != 8 && left != 11) {
+            gather_features<true, 6, 2>(row, feature, lane), feature += 6;
+          } else if (left == 6) {
+            gather_features<false, 6, 2>(row, feature, lane), feature += 6;
+          } else {
+            gather_features<false, 4, 3>(row, feature, lane), feature += 4;
+          }
       }
     }
   }
@@ -146,22 +189,25 @@ void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
 namespace avx512 {
 using namespace vectors::avx512;
 constexpr std::int64_t vector_lanes = vectors::avx512::lanes;
-constexpr int most_features = 8, most_features_of_five = 4;
+constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 8, 6, 4};
+inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
+  asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
 #include "kernels/cpu/conv_lanes_tile.inc"
 
 void gather_row(const Row& row) noexcept {
   std::int64_t feature = 0;
   while (feature < row.features) {
     switch (const std::int64_t left = row.features - feature; left) {
-      case 1: gather_features<1, 8>(row, feature, 0), feature += 1; break;
-      case 2: gather_features<2, 8>(row, feature, 0), feature += 2; break;
-      case 3: gather_features<3, 7>(row, feature, 0), feature += 3; break;
+      case 1: gather_features<false, 1, 8>(row, feature, 0), feature += 1; break;
+      case 2: gather_features<false, 2, 8>(row, feature, 0), feature += 2; break;
+      case 3: gather_features<false, 3, 7>(row, feature, 0), feature += 3; break;
       case 4:
-      case 5: gather_features<4, 5>(row, feature, 0), feature += 4; break;
+      case 5: gather_features<false, 4, 5>(row, feature, 0), feature += 4; break;
       case 6:
       case 7:
-      case 12: gather_features<6, 4>(row, feature, 0), feature += 6; break;
-      default: gather_features<8, 3>(row, feature, 0), feature += 8;
+      case 12: gather_features<false, 6, 4>(row, feature, 0), feature += 6; break;
+      default: gather_features<false, 8, 3>(row, feature, 0), feature += 8;
     }
   }
 }
@@ -367,7 +413,7 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
   executor.parallel_for(partials, [&](std::int64_t partial) {
     float* input = scratch_floats<Scratch::lanes_input>(sizes.input);
     float* cotangent = scratch_floats<Scratch::lanes_cotangent>(dy_sample * samples);
-    const std::int64_t packed = std::max(strip_elements, width.out * avx512::most_features * samples);
+    const std::int64_t packed = sizes.input + strip_elements + width.out * avx512::most_features * samples;
     float* lane_sums = scratch_floats<Scratch::lanes_rows>(packed + sizes.kernel * samples);
     if (input == nullptr || cotangent == nullptr || lane_sums == nullptr) {
       complete.store(false, std::memory_order_relaxed);
@@ -400,10 +446,7 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
                         .taps = width.taps,
                         .stride = width.stride,
                         .low = width.low,
-                        .dilation = width.kernel_dilation,
-                        .pixel_step = width.stride * problem.channels * samples,
-                        .tap_step = width.kernel_dilation * problem.channels * samples,
-                        .zeros = zeros};
+                        .dilation = width.kernel_dilation};
       (wide ? avx512::correlate_plane : avx2::correlate_plane)(plane, lane_sums + sizes.kernel * samples, lane_sums);
     }
     avx2::add_lanes(lane_sums, sizes.kernel, sums);

@@ -54,7 +54,7 @@ struct DenseKernel {
 
 namespace portable {
 using simd::portable::Simd;
-constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0;
+constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0, points_together = 1;
 constexpr bool fetches_ahead = true;
 #include "kernels/cpu/dense_gemm_tile.inc"
 }  // namespace portable
@@ -65,7 +65,7 @@ constexpr bool fetches_ahead = true;
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using simd::avx2::Simd;
-constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0;
+constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0, points_together = 2;
 constexpr bool fetches_ahead = true;
 #include "kernels/cpu/dense_gemm_tile.inc"
 }  // namespace avx2
@@ -75,7 +75,7 @@ constexpr bool fetches_ahead = true;
 #pragma GCC target("avx512f,avx2,fma")
 namespace avx512 {
 using simd::avx512::Simd;
-constexpr int dense_rows = most_dense_rows, dense_vectors = most_dense_vectors, folded_rows = 4;
+constexpr int dense_rows = most_dense_rows, dense_vectors = most_dense_vectors, folded_rows = 4, points_together = 1;
 constexpr bool fetches_ahead = false;
 #include "kernels/cpu/dense_gemm_tile.inc"
 }  // namespace avx512
