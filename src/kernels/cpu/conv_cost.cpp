@@ -133,7 +133,7 @@ double lanes_sums_cost(const Problem& p, double laid) noexcept {
   const double row = number(columns.out), seen = meetings(columns) / number(columns.taps);
   const std::int64_t fives = columns.taps == 5 ? 1 : columns.taps >= 8 ? (columns.taps - 3) / 5 : 0;
   double steps = 0, reads = 0, tiles = 0, sums = 0;
-  // Tiles of taps and features as for_each_features() and correlate_strip() have them for the widest vectors.
+  // Tiles of taps and features, about as the routine has them for the widest vectors.
   for (std::int64_t left = p.features; left > 0;) {
     const std::int64_t features = left >= 8 && fives == 0 ? 8
                                   : left >= 4             ? 4
