@@ -198,7 +198,7 @@ inline constexpr auto move_of = [] {
 template <class T>
 inline constexpr auto copy_of = [] {
   void (*copy)(void*, const void*) = nullptr;
-  if constexpr (move_of<T> != nullptr && std::is_copy_assignable_v<T>) {
+  if constexpr (std::is_nothrow_move_assignable_v<T> && std::is_copy_assignable_v<T>) {
     copy = [](void* to, const void* from) { *static_cast<T*>(to) = *static_cast<const T*>(from); };
   }
   return copy;
