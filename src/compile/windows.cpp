@@ -84,6 +84,10 @@ class Windows {
         step.tape->instructions[0].loop != kernels::loop_of(kernels::MicroOp::Mul))
       return std::nullopt;
     const int array = position(step.operands, value), other = 1 - array;
+    const auto is_broadcast = [&](const Place& place) {
+      return place.array == array && place.kind != Place::Kind::stream;
+    };
+    if (std::any_of(step.tape->places.begin(), step.tape->places.end(), is_broadcast)) return std::nullopt;
     const Array& factor =
         program_.nodes[static_cast<std::size_t>(step.operands[static_cast<std::size_t>(other)])].constant;
     const bool is_number = factor.defined() && factor.size() == 1;
