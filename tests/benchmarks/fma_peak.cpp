@@ -1,5 +1,6 @@
 #include "fma_peak.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +10,9 @@
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #include <immintrin.h>
 #endif
+
+using linseed::best_vector_set;
+using linseed::VectorSet;
 
 namespace {
 
@@ -50,16 +54,19 @@ struct Loop {
   int lanes;
 };
 
-Loop widest() noexcept {
+Loop widest([[maybe_unused]] VectorSet vectors) noexcept {
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-  if (__builtin_cpu_supports("avx512f")) return {chains_of_sixteen, 16};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {chains_of_eight, 8};
+  switch (std::min(vectors, best_vector_set())) {
+    case VectorSet::avx512: return {chains_of_sixteen, 16};
+    case VectorSet::avx2: return {chains_of_eight, 8};
+    case VectorSet::portable: break;
+  }
 #endif
   return {chains_of_four, 4};
 }
 
-double rate_of_one() {
-  const Loop loop = widest();
+double rate_of_one(VectorSet vectors) {
+  const Loop loop = widest(vectors);
   const auto start = std::chrono::steady_clock::now();
   volatile float result = loop.run(repeats);
   static_cast<void>(result);
@@ -69,11 +76,12 @@ double rate_of_one() {
 
 }  // namespace
 
-double fma_peak(int threads) {
+double fma_peak(int threads, VectorSet vectors) {
   std::vector<double> rates(static_cast<std::size_t>(threads));
   std::vector<std::thread> others;
-  for (std::size_t i = 1; i < rates.size(); ++i) others.emplace_back([&rates, i] { rates[i] = rate_of_one(); });
-  rates[0] = rate_of_one();
+  for (std::size_t i = 1; i < rates.size(); ++i)
+    others.emplace_back([&rates, i, vectors] { rates[i] = rate_of_one(vectors); });
+  rates[0] = rate_of_one(vectors);
   for (std::thread& other : others) other.join();
   double total = 0;
   for (const double rate : rates) total += rate;

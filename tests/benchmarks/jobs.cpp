@@ -1,11 +1,12 @@
 // One job, timed: `jobs NAME THREADS SECONDS` prints the milliseconds of every step after the first few, as JSON;
-// `jobs fma_peak THREADS SECONDS` the GFLOP/s that the machine reaches with multiply-adds, again and again.
-// tests/benchmarks/run.sh runs it beside the same jobs in other libraries. Data is random: no time goes into reading
-// it.
+// `jobs fma_peak THREADS SECONDS` the GFLOP/s that the machine reaches with multiply-adds, again and again. A fourth
+// argument limits the vectors of either: portable, avx2 or avx512. tests/benchmarks/run.sh runs it beside the same jobs
+// in other libraries. Data is random: no time goes into reading it.
 #include <chrono>
 #include <cstdlib>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -113,26 +114,26 @@ Batch images(std::int64_t count, const Shape& shape = {28, 28, 1}) {
 using Step = std::function<void()>;
 
 template <class Loss>
-Step training(TrainState first, const Batch& batch, const Loss& loss, int threads) {
+Step training(TrainState first, const Batch& batch, const Loss& loss, const Executor& executor) {
   auto step = jit([loss](const TrainState& state, const Batch& data) { return train_step(state, data, loss); },
-                  {.executor = Executor(threads)});
+                  {.executor = executor});
   return [state = std::move(first), batch, step = std::move(step)]() mutable {
     state = step(std::move(state), batch).first;
   };
 }
 
-Step lenet_train(int threads) {
+Step lenet_train(const Executor& executor) {
   return training(state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), images(256), classification,
-                  threads);
+                  executor);
 }
 /// Sixty thousand images of bytes, in another order in every epoch.
-Step lenet_fed(int threads) {
+Step lenet_fed(const Executor& executor) {
   constexpr std::int64_t count = 60'000, pixels = 28 * 28;
   std::vector<std::uint8_t> bytes(count * pixels);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * 2654435761U >> 24);
   const data::Dataset dataset{Array::from(bytes, {count, 28, 28, 1}), random::randint(random::key(2), {count}, 0, 10)};
   auto step = jit([](const TrainState& state, const Batch& batch) { return train_step(state, batch, classification); },
-                  {.executor = Executor(threads)});
+                  {.executor = executor});
   return [state = state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), dataset, step,
           epoch = std::uint64_t{0}, batches = data::shuffled(dataset, 256, random::key(0), {.drop_last = true}),
           next = std::int64_t{0}]() mutable {
@@ -143,66 +144,76 @@ Step lenet_fed(int threads) {
     state = step(std::move(state), batches[next++]).first;
   };
 }
-Step lenet_eval(int threads) {
+Step lenet_eval(const Executor& executor) {
   const TrainState state = state_of(LeNet{}, {1, 28, 28, 1}, optim::sgd(0.1));
-  return [state, batch = images(256), step = jit(logits_of, {.executor = Executor(threads)})] {
+  return [state, batch = images(256), step = jit(logits_of, {.executor = executor})] {
     const Array logits = step(state, batch.image);
   };
 }
-Step wide_train(int threads) {
+Step wide_train(const Executor& executor) {
   return training(state_of(Wide{}, {1, 28, 28, 1}, optim::sgd(0.1, {.momentum = 0.9})), images(256), classification,
-                  threads);
+                  executor);
 }
-Step guide_train(int threads) {
+Step guide_train(const Executor& executor) {
   const Batch batch{random::normal(random::key(1), {8, 3}), random::normal(random::key(2), {8})};
-  return training(state_of(Guide{}, {1, 3}, optim::adam(1e-3)), batch, regression, threads);
+  return training(state_of(Guide{}, {1, 3}, optim::adam(1e-3)), batch, regression, executor);
 }
 
 template <int batch>
-Step resnet_train(int threads) {
+Step resnet_train(const Executor& executor) {
   return training(state_of(ResNet{}, {1, 32, 32, 3}, optim::sgd(0.1, {.momentum = 0.9})), images(batch, {32, 32, 3}),
-                  classification, threads);
+                  classification, executor);
 }
 template <int batch>
-Step resnet_eval(int threads) {
+Step resnet_eval(const Executor& executor) {
   const TrainState state = state_of(ResNet{}, {1, 32, 32, 3}, optim::sgd(0.1));
-  return [state, data = images(batch, {32, 32, 3}), step = jit(logits_of, {.executor = Executor(threads)})] {
+  return [state, data = images(batch, {32, 32, 3}), step = jit(logits_of, {.executor = executor})] {
     const Array logits = step(state, data.image);
   };
+}
+
+std::optional<VectorSet> vector_set(std::string_view name) {
+  for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512})
+    if (name == to_string(set)) return set;
+  return std::nullopt;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::map<std::string_view, Step (*)(int)> jobs{{"lenet_train", lenet_train},
-                                                       {"lenet_fed", lenet_fed},
-                                                       {"lenet_eval", lenet_eval},
-                                                       {"wide_train", wide_train},
-                                                       {"guide_train", guide_train},
-                                                       {"resnet_train", resnet_train<32>},
-                                                       {"resnet_train_128", resnet_train<128>},
-                                                       {"resnet_eval", resnet_eval<32>},
-                                                       {"resnet_eval_128", resnet_eval<128>}};
+  const std::map<std::string_view, Step (*)(const Executor&)> jobs{{"lenet_train", lenet_train},
+                                                                   {"lenet_fed", lenet_fed},
+                                                                   {"lenet_eval", lenet_eval},
+                                                                   {"wide_train", wide_train},
+                                                                   {"guide_train", guide_train},
+                                                                   {"resnet_train", resnet_train<32>},
+                                                                   {"resnet_train_128", resnet_train<128>},
+                                                                   {"resnet_eval", resnet_eval<32>},
+                                                                   {"resnet_eval_128", resnet_eval<128>}};
   using Clock = std::chrono::steady_clock;
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
-  if (argc == 4 && argv[1] == std::string_view("fma_peak")) {
-    const auto start = Clock::now();
-    std::vector<double> rates;
-    do rates.push_back(fma_peak(std::atoi(argv[2])));
-    while (seconds_since(start) < std::atof(argv[3]));
-    fmt::print("[{:.5f}]\n", fmt::join(rates, ", "));
-    return 0;
-  }
-  const auto job = argc == 4 ? jobs.find(argv[1]) : jobs.end();
-  if (job == jobs.end()) {
-    fmt::print(stderr, "usage: jobs NAME THREADS SECONDS, where NAME is fma_peak or one of\n");
+  const auto job = argc > 1 ? jobs.find(argv[1]) : jobs.end();
+  const bool peak = argc > 1 && argv[1] == std::string_view("fma_peak");
+  const std::optional<VectorSet> vectors = argc == 5 ? vector_set(argv[4]) : best_vector_set();
+  if ((argc != 4 && argc != 5) || (job == jobs.end() && !peak) || !vectors) {
+    fmt::print(stderr,
+               "usage: jobs NAME THREADS SECONDS [portable | avx2 | avx512], where NAME is fma_peak or one of\n");
     for (const auto& [name, step] : jobs) fmt::print(stderr, "  {}\n", name);
     return 2;
   }
-  const Step step = job->second(std::atoi(argv[2]));
+  const int threads = std::atoi(argv[2]);
   const double seconds = std::atof(argv[3]);
+  if (peak) {
+    const auto start = Clock::now();
+    std::vector<double> rates;
+    do rates.push_back(fma_peak(threads, *vectors));
+    while (seconds_since(start) < seconds);
+    fmt::print("[{:.5f}]\n", fmt::join(rates, ", "));
+    return 0;
+  }
+  const Step step = job->second(Executor(threads, *vectors));
   constexpr int warm_up = 3;
   step();
   for (int i = 1; seconds > 0 && i < warm_up; ++i) step();
