@@ -73,6 +73,29 @@ TEST_CASE("transcendental functions keep to the errors that are stated") {
   }
 }
 
+TEST_CASE("exp, sigmoid and tanh have the same bits in vectors of any width, by themselves and behind other steps") {
+  std::vector<float> numbers;
+  for (std::uint64_t bits = 0; bits < 1ULL << 32U; bits += 9973) {
+    const auto x = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    if (!std::isnan(x)) numbers.push_back(x);
+  }
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  numbers.insert(numbers.end(), {inf, -inf, 0.0F, -0.0F, 88.3762F, 88.5F, 88.73F, -88.73F, -103.9F, -104.1F, 0.625F});
+  const Array x = Array::from(numbers, {static_cast<std::int64_t>(numbers.size())});
+  const Array nan = full({37}, std::numeric_limits<double>::quiet_NaN());
+  for (Array (*const function)(const ArrayLike&) :
+       std::initializer_list<Array (*)(const ArrayLike&)>{exp, nn::sigmoid, tanh}) {
+    const Array alone = function(x), among_others = abs(function(-x)) * 0.5;  // eager: element by element
+    for (const VectorSet vectors : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
+      CAPTURE(to_string(vectors));
+      const JitOptions options{.executor = Executor(1, vectors)};
+      CHECK(identical(jit([&](const Array& a) { return function(a); }, options)(x), alone));
+      CHECK(identical(jit([&](const Array& a) { return abs(function(-a)) * 0.5; }, options)(x), among_others));
+      CHECK(all(isnan(jit([&](const Array& a) { return function(a); }, options)(nan))).item<bool>());
+    }
+  }
+}
+
 TEST_CASE("expm1 keeps the sign of zero and its limits") {
   constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
   const Array y = expm1(Array::from(std::vector<float>{0.0F, -0.0F, inf, -inf, nan, 1e-30F, 90.0F, -40.0F}, {8}));

@@ -225,9 +225,10 @@ namespace {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
-template <class Function>
-constexpr bool has_vector_form = false;
 using namespace vectors::avx2;
+constexpr std::int64_t together = 4;
+#include "kernels/cpu/tape_vectors.inc"
+
 #include "kernels/cpu/chain_steps.inc"
 }  // namespace avx2
 #pragma GCC pop_options
@@ -235,6 +236,7 @@ using namespace vectors::avx2;
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
 using namespace vectors::avx512;
+constexpr std::int64_t together = 4;
 #include "kernels/cpu/tape_vectors.inc"
 
 #include "kernels/cpu/chain_steps.inc"

@@ -36,8 +36,9 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
-template <class Function>
-constexpr bool has_vector_form = false;
+using namespace cpu::vectors::avx2;
+constexpr std::int64_t together = 4;
+#include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
 #include "kernels/cpu/tape_loops.inc"
@@ -53,7 +54,8 @@ namespace of_one_vector {
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
-using cpu::vectors::avx512::splat;
+using namespace cpu::vectors::avx512;
+constexpr std::int64_t together = 4;
 #include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS

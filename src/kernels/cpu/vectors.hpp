@@ -72,6 +72,27 @@ inline Vector subtract(Vector a, Vector b) noexcept { return _mm256_sub_ps(a, b)
 inline Vector multiply(Vector a, Vector b) noexcept { return _mm256_mul_ps(a, b); }
 inline Vector add_product(Vector a, Vector b, Vector c) noexcept { return _mm256_fmadd_ps(a, b, c); }
 inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm256_fnmadd_ps(a, b, c); }
+inline Vector divide(Vector a, Vector b) noexcept { return _mm256_div_ps(a, b); }
+inline Vector negate(Vector v) noexcept { return _mm256_xor_ps(v, splat(-0.0F)); }
+inline Vector magnitude(Vector v) noexcept { return _mm256_andnot_ps(splat(-0.0F), v); }
+inline Vector copy_sign(Vector v, Vector sign) noexcept {
+  return _mm256_or_ps(magnitude(v), _mm256_and_ps(splat(-0.0F), sign));
+}
+/// The nearest one that is not outside; what is not a number stays.
+inline Vector bounded(Vector v, float low, float high) noexcept {
+  return _mm256_min_ps(splat(high), _mm256_max_ps(splat(low), v));
+}
+/// Lanes as integers, moved into the exponent.
+inline Vector bits_to_exponent(Vector v) noexcept {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
+}
+/// v 2^n, rounded once, for n + 1.5 * 2^23 and n from -151 to 129: by two factors that are normal numbers.
+inline Vector scale(Vector v, Vector shifted) noexcept {
+  const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(0x4B400000));
+  const __m256i half = _mm256_srai_epi32(n, 1), bias = _mm256_set1_epi32(127);
+  const auto power = [&](__m256i k) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(k, bias), 23)); };
+  return _mm256_mul_ps(_mm256_mul_ps(v, power(half)), power(_mm256_sub_epi32(n, half)));
+}
 }  // namespace avx2
 #pragma GCC pop_options
 
@@ -97,6 +118,28 @@ inline Vector subtract(Vector a, Vector b) noexcept { return _mm512_sub_ps(a, b)
 inline Vector multiply(Vector a, Vector b) noexcept { return _mm512_mul_ps(a, b); }
 inline Vector add_product(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
 inline Vector subtract_product(Vector a, Vector b, Vector c) noexcept { return _mm512_fnmadd_ps(a, b, c); }
+inline Vector divide(Vector a, Vector b) noexcept { return _mm512_div_ps(a, b); }
+inline Vector negate(Vector v) noexcept {
+  return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(v), _mm512_set1_epi32(INT32_MIN)));
+}
+inline Vector magnitude(Vector v) noexcept { return _mm512_abs_ps(v); }
+inline Vector copy_sign(Vector v, Vector sign) noexcept {
+  // Each bit of the sign, where the mask has a zero, else of v.
+  const __m512i mask = _mm512_set1_epi32(INT32_MAX);
+  constexpr int first_or_else_third = 0b11001010;
+  return _mm512_castsi512_ps(
+      _mm512_ternarylogic_epi32(mask, _mm512_castps_si512(v), _mm512_castps_si512(sign), first_or_else_third));
+}
+constexpr __mmask16 each_lane = 0xFFFF;  // GCC 12 warns of its own header unless some functions are given a mask
+inline Vector bounded(Vector v, float low, float high) noexcept {
+  return _mm512_maskz_min_ps(each_lane, splat(high), _mm512_maskz_max_ps(each_lane, splat(low), v));
+}
+inline Vector bits_to_exponent(Vector v) noexcept {
+  return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(each_lane, _mm512_castps_si512(v), 23));
+}
+inline Vector scale(Vector v, Vector shifted) noexcept {
+  return _mm512_maskz_scalef_ps(each_lane, v, _mm512_sub_ps(shifted, splat(12582912.0F)));
+}
 }  // namespace avx512
 #pragma GCC pop_options
 
