@@ -47,6 +47,7 @@ const std::vector<Trial>& trials() {
       {44, 8, 11, 20, 33},   // many tiles: a task takes a block of them
       {5, 8, 8, 144, 40},    // more than one block of channels
       {1000, 2, 2, 16, 33},  // tiles of the kernel's gradient in several rounds
+      {310, 2, 2, 130, 66},  // the same, with many groups of sums
       {130, 1, 1, 820, 20},  // tiles of the other two in several rounds
       {9, 3, 5, 140, 40, "VALID"},
   };

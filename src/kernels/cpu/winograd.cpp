@@ -358,7 +358,7 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   const Routines run = routines_of(executor.vectors());
   const Job job(problem, run, nullptr, kernel_layout(problem));
   constexpr std::int64_t single_bytes = 10 << 20, shared_bytes = 2 << 20, fewest_at_once = 64;
-  constexpr std::int64_t chunks_of_task = 4, panels_of_task = 2, point_parts = 6;
+  constexpr std::int64_t chunks_of_task = 4, panels_of_task = 2, few_groups = 4, parts_of_few = 12, parts_of_many = 6;
   const std::int64_t all = job.tiles.count();
   // Of the widest panel, as sums over tiles are the same in every instruction set.
   const std::int64_t padded = ceil_divide(problem.features, widest_panel) * widest_panel;
@@ -366,17 +366,21 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   const std::int64_t rounds =
       all <= single_bytes / tile_bytes ? 1 : ceil_divide(all, std::max(fewest_at_once, shared_bytes / tile_bytes));
   const std::int64_t at_once = ceil_divide(all, rounds);
-  const bool single = rounds == 1;
+  const std::int64_t panel_groups = ceil_divide(job.panels, panels_of_task);
+  const std::int64_t chunk_groups = ceil_divide(job.chunks, chunks_of_task), groups = panel_groups * chunk_groups;
+  // A task has a group of sums at all points, from the first tile to the taps; or, where that makes too few tasks or
+  // the tiles come in rounds, at some of the points.
+  const bool whole = rounds == 1 && groups >= few_groups;
+  const std::int64_t parts = whole ? 1 : groups < few_groups ? ceil_divide(parts_of_few, groups) : parts_of_many;
 
   // Values at the points [chunks][tiles][chunk], cotangents [panels][tiles][panel], sums [panels][chunks][points]
-  // [chunk][panel]: in a single round, those of a task are its own.
+  // [chunk][panel]: where a task has all points of a group, its sums are its own.
   const std::int64_t values_plane = job.chunks * at_once * chunk + padding;
   const std::int64_t cotangents_plane = job.panels * at_once * run.panel + padding;
   const std::int64_t sums_of_pair = points * chunk * run.panel;
   float* const values = scratch_floats<Scratch::winograd_shared>(points * (values_plane + cotangents_plane));
   float* const cotangents = values + points * values_plane;
-  float* const all_sums =
-      scratch_floats<Scratch::winograd_weights>(single ? 0 : job.panels * job.chunks * sums_of_pair);
+  float* const all_sums = scratch_floats<Scratch::winograd_weights>(whole ? 0 : job.panels * job.chunks * sums_of_pair);
   const float* const zeros = zero_row(std::max(problem.channels, problem.features));
   if (values == nullptr || all_sums == nullptr || zeros == nullptr) return false;
 
@@ -399,9 +403,6 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
                            problem.channels * problem.features, problem.features);
   };
 
-  const std::int64_t panel_groups = ceil_divide(job.panels, panels_of_task);
-  const std::int64_t chunk_groups = ceil_divide(job.chunks, chunks_of_task);
-  const std::int64_t parts = single ? 1 : point_parts;
   std::atomic<bool> complete = true;
   for (std::int64_t round = 0; round < rounds; ++round) {
     const std::int64_t begin = round * at_once, tiles = std::min(at_once, all - begin);
@@ -414,20 +415,20 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
         run.transform_cotangent(cotangent, begin + first, count, cotangents + first * run.panel);
       }
     });
-    executor.parallel_for(panel_groups * chunk_groups * parts, [&](std::int64_t task) {
+    executor.parallel_for(groups * parts, [&](std::int64_t task) {
       const std::int64_t part = task % parts, first_chunk = task / parts % chunk_groups * chunks_of_task,
                          first_panel = task / parts / chunk_groups * panels_of_task;
       const std::int64_t last_chunk = std::min(job.chunks, first_chunk + chunks_of_task),
                          last_panel = std::min(job.panels, first_panel + panels_of_task);
       float* const own =
-          single ? scratch_floats<Scratch::winograd_sums>(chunks_of_task * panels_of_task * sums_of_pair) : all_sums;
+          whole ? scratch_floats<Scratch::winograd_sums>(chunks_of_task * panels_of_task * sums_of_pair) : all_sums;
       if (own == nullptr) {
         complete.store(false, std::memory_order_relaxed);
         return;
       }
       const auto sums_of = [&](std::int64_t panel, std::int64_t at) {
         const std::int64_t pair =
-            single ? (panel - first_panel) * chunks_of_task + at - first_chunk : panel * job.chunks + at;
+            whole ? (panel - first_panel) * chunks_of_task + at - first_chunk : panel * job.chunks + at;
         return own + pair * sums_of_pair;
       };
       for (std::int64_t point = part * points / parts; point < (part + 1) * points / parts; ++point) {
@@ -440,13 +441,13 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
           }
         }
       }
-      if (!single) return;
+      if (!whole) return;
       for (std::int64_t panel = first_panel; panel < last_panel; ++panel) {
         for (std::int64_t at = first_chunk; at < last_chunk; ++at) to_taps(sums_of(panel, at), panel, at);
       }
     });
   }
-  if (!single) {
+  if (!whole) {
     executor.parallel_for(job.panels * job.chunks, [&](std::int64_t task) {
       to_taps(all_sums + task * sums_of_pair, task / job.chunks, task % job.chunks);
     });
