@@ -5,7 +5,7 @@
 
 // Vectors of floats in three instruction sets, by the same names in a namespace each. Code that is to run on all three
 // is an .inc file, included in three namespaces which use these; LINSEED_X86_TILES says whether there are more than
-// one.
+// one. What only functions need (tape_vectors.inc), from `divide` on, has no portable form: their scalar form serves.
 
 // clang ignores the target pragma; it gets the portable form.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
@@ -78,16 +78,17 @@ inline Vector magnitude(Vector v) noexcept { return _mm256_andnot_ps(splat(-0.0F
 inline Vector copy_sign(Vector v, Vector sign) noexcept {
   return _mm256_or_ps(magnitude(v), _mm256_and_ps(splat(-0.0F), sign));
 }
-/// The nearest one that is not outside; what is not a number stays.
+/// The nearest number from `low` to `high`; what is not a number stays.
 inline Vector bounded(Vector v, float low, float high) noexcept {
   return _mm256_min_ps(splat(high), _mm256_max_ps(splat(low), v));
 }
-/// Lanes as integers, moved into the exponent.
+/// The low bits of each lane, where the exponent is.
 inline Vector bits_to_exponent(Vector v) noexcept {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(v), 23));
 }
-/// v 2^n, rounded once, for n + 1.5 * 2^23 and n from -151 to 129: by two factors that are normal numbers.
-inline Vector scale(Vector v, Vector shifted) noexcept {
+/// v 2^n, rounded once, where `shifted` is n + 1.5 * 2^23 and n from -151 to 129: by two factors that are normal
+/// numbers.
+inline Vector times_power_of_two(Vector v, Vector shifted) noexcept {
   const __m256i n = _mm256_sub_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(0x4B400000));
   const __m256i half = _mm256_srai_epi32(n, 1), bias = _mm256_set1_epi32(127);
   const auto power = [&](__m256i k) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(k, bias), 23)); };
@@ -137,7 +138,7 @@ inline Vector bounded(Vector v, float low, float high) noexcept {
 inline Vector bits_to_exponent(Vector v) noexcept {
   return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(each_lane, _mm512_castps_si512(v), 23));
 }
-inline Vector scale(Vector v, Vector shifted) noexcept {
+inline Vector times_power_of_two(Vector v, Vector shifted) noexcept {
   return _mm512_maskz_scalef_ps(each_lane, v, _mm512_sub_ps(shifted, splat(12582912.0F)));
 }
 }  // namespace avx512
