@@ -80,18 +80,20 @@ struct Loops {
   const RowLoop* rows;     // by RowOp
   decltype(&portable::pool_pixels) pool_pixels;
   decltype(&portable::spread_pixels) spread_pixels;
+  decltype(&portable::add_lanes) add_lanes;
 };
 
 Loops loops_of(VectorSet set) noexcept {
   switch (set) {
     case VectorSet::avx512:
-      return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops, avx512::pool_pixels,
-              avx512::spread_pixels};
+      return {avx512::loops,       avx512::of_one_vector::loops, avx512::row_loops,
+              avx512::pool_pixels, avx512::spread_pixels,        avx512::add_lanes};
     case VectorSet::avx2:
-      return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops, avx2::pool_pixels, avx2::spread_pixels};
+      return {avx2::loops,       avx2::of_one_vector::loops, avx2::row_loops,
+              avx2::pool_pixels, avx2::spread_pixels,        avx2::add_lanes};
     default:
-      return {portable::loops, portable::of_one_vector::loops, portable::row_loops, portable::pool_pixels,
-              portable::spread_pixels};
+      return {portable::loops,       portable::of_one_vector::loops, portable::row_loops,
+              portable::pool_pixels, portable::spread_pixels,        portable::add_lanes};
   }
 }
 
@@ -403,11 +405,7 @@ void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, s
     places.leave(count);
   }
   for (const Tape::Fold& fold : tape.folds) {
-    const float* lanes = places.lanes_of(fold);
-    std::fill_n(sums, fold.period, 0.0);
-    for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
-      for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
-    }
+    loops.add_lanes(sums, places.lanes_of(fold), fold.period, tape.tile);
     sums += fold.period;
   }
 }
