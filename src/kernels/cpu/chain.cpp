@@ -313,13 +313,14 @@ BoundChains::BoundChains(std::span<const ChainStep> steps, std::span<const Base>
 #endif
 }
 
-void BoundChains::run(std::size_t step, std::int64_t begin, std::int64_t count) const noexcept {
+void BoundChains::run(std::size_t step, std::int64_t begin, std::int64_t count, std::int64_t tile) const noexcept {
 #if LINSEED_X86_TILES
-  (set_ == VectorSet::avx512 ? avx512::run : avx2::run)(steps_.data() + step, begin, count);
+  (set_ == VectorSet::avx512 ? avx512::run : avx2::run)(steps_.data() + step, begin, count, tile);
 #else
   static_cast<void>(step);
   static_cast<void>(begin);
   static_cast<void>(count);
+  static_cast<void>(tile);
 #endif
 }
 
