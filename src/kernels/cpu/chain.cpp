@@ -52,15 +52,22 @@ class ChainBuilder {
     hasten_sums();
   }
 
-  /// Adds the steps, in the first chain of a tape with those that fetch what all of them will need.
+  /// Adds the steps, in the first chain of a tape with those that fetch what all of them will need: ahead of what takes
+  /// long, so that memory works meanwhile, or else one behind each other step, since few lines can be on their way.
   void build(std::vector<ChainStep>& chains) {
-    const bool fetches = chains.empty();
-    for (std::size_t k = 0; k < actions_.size(); ++k) add(k);
-    for (std::uint16_t k = 0; fetches && k < tape_.places.size(); ++k) {
-      const Tape::Place& place = tape_.places[k];
-      if (place.kind == Tape::Place::Kind::stream && place.bytes == sizeof(float) && !place.of_rows)
-        emit(Form::fetch, MicroOp::Copy, {k});
+    const std::vector<std::uint16_t> streams = chains.empty() ? streams_of_floats() : std::vector<std::uint16_t>();
+    std::size_t fetched = 0;
+    const auto fetch = [&](std::size_t count) {
+      for (; fetched < std::min(count, streams.size()); ++fetched) emit(Form::fetch, MicroOp::Copy, {streams[fetched]});
+    };
+    const auto first_long = std::find_if(actions_.begin(), actions_.end(), takes_long) - actions_.begin();
+    const auto long_one = static_cast<std::size_t>(first_long);
+    for (std::size_t k = 0; k < actions_.size(); ++k) {
+      if (long_one == actions_.size()) fetch(k);
+      if (long_one == k) fetch(streams.size());
+      add(k);
     }
+    fetch(streams.size());
     emit(Form::end, MicroOp::Copy, {});
     chains.insert(chains.end(), steps_.begin(), steps_.end());
   }
@@ -83,6 +90,13 @@ class ChainBuilder {
     if (op == MicroOp::Accumulate) kind = Action::Kind::accumulate;
     if (op == MicroOp::Copy || op == MicroOp::Select || is_unary(op) || is_binary(op)) kind = Action::Kind::value;
     return {kind, op, arity(op), result, operands};
+  }
+
+  static bool takes_long(const Action& action) noexcept {
+    constexpr MicroOp simple[] = {MicroOp::Copy, MicroOp::Neg, MicroOp::Abs, MicroOp::Relu};
+    return action.kind == Action::Kind::loop ||
+           (action.kind == Action::Kind::value && action.count == 1 &&
+            std::find(std::begin(simple), std::end(simple), action.op) == std::end(simple));
   }
 
   [[nodiscard]] bool is_scratch(std::uint16_t place) const noexcept {
@@ -159,6 +173,16 @@ class ChainBuilder {
     ChainStep step{form, op, static_cast<std::uint8_t>(places.size()), {}};
     std::copy(places.begin(), places.end(), step.places.begin());
     steps_.push_back(step);
+  }
+
+  [[nodiscard]] std::vector<std::uint16_t> streams_of_floats() const {
+    std::vector<std::uint16_t> result;
+    for (std::uint16_t k = 0; k < tape_.places.size(); ++k) {
+      const Tape::Place& place = tape_.places[k];
+      if (place.kind == Tape::Place::Kind::stream && place.bytes == sizeof(float) && !place.of_rows)
+        result.push_back(k);
+    }
+    return result;
   }
 
   void make_running(std::uint16_t place) {
@@ -289,13 +313,14 @@ BoundChains::BoundChains(std::span<const ChainStep> steps, std::span<const Base>
 #endif
 }
 
-void BoundChains::run(std::size_t step, std::int64_t begin, std::int64_t count) const noexcept {
+void BoundChains::run(std::size_t step, std::int64_t begin, std::int64_t count, std::int64_t tile) const noexcept {
 #if LINSEED_X86_TILES
-  (set_ == VectorSet::avx512 ? avx512::run : avx2::run)(steps_.data() + step, begin, count);
+  (set_ == VectorSet::avx512 ? avx512::run : avx2::run)(steps_.data() + step, begin, count, tile);
 #else
   static_cast<void>(step);
   static_cast<void>(begin);
   static_cast<void>(count);
+  static_cast<void>(tile);
 #endif
 }
 

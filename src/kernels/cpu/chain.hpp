@@ -25,11 +25,12 @@ class BoundChains {
     Motion motion;
   };
 
+  BoundChains() noexcept = default;  ///< none
   BoundChains(std::span<const ChainStep> steps, std::span<const Base> places, VectorSet set) noexcept;
 
-  /// Runs the chain that begins with a step over `count` elements, a multiple of `chain_elements`, of the tile that
-  /// begins at an index.
-  void run(std::size_t step, std::int64_t begin, std::int64_t count) const noexcept;
+  /// Runs the chain that begins with a step over `count` elements, a multiple of `chain_elements`, from the tile on
+  /// that begins at an index: a part of this tile, or whole tiles.
+  void run(std::size_t step, std::int64_t begin, std::int64_t count, std::int64_t tile) const noexcept;
 
   struct Step {
     void (*run)();  ///< stands for a function of eight vectors, this step, and how far each motion has come
@@ -40,7 +41,7 @@ class BoundChains {
 
  private:
   std::array<Step, most_steps> steps_;
-  VectorSet set_;
+  VectorSet set_ = VectorSet::portable;
 };
 
 }  // namespace linseed::kernels::cpu

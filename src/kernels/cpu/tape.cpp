@@ -80,18 +80,20 @@ struct Loops {
   const RowLoop* rows;     // by RowOp
   decltype(&portable::pool_pixels) pool_pixels;
   decltype(&portable::spread_pixels) spread_pixels;
+  decltype(&portable::add_lanes) add_lanes;
 };
 
 Loops loops_of(VectorSet set) noexcept {
   switch (set) {
     case VectorSet::avx512:
-      return {avx512::loops, avx512::of_one_vector::loops, avx512::row_loops, avx512::pool_pixels,
-              avx512::spread_pixels};
+      return {avx512::loops,       avx512::of_one_vector::loops, avx512::row_loops,
+              avx512::pool_pixels, avx512::spread_pixels,        avx512::add_lanes};
     case VectorSet::avx2:
-      return {avx2::loops, avx2::of_one_vector::loops, avx2::row_loops, avx2::pool_pixels, avx2::spread_pixels};
+      return {avx2::loops,       avx2::of_one_vector::loops, avx2::row_loops,
+              avx2::pool_pixels, avx2::spread_pixels,        avx2::add_lanes};
     default:
-      return {portable::loops, portable::of_one_vector::loops, portable::row_loops, portable::pool_pixels,
-              portable::spread_pixels};
+      return {portable::loops,       portable::of_one_vector::loops, portable::row_loops,
+              portable::pool_pixels, portable::spread_pixels,        portable::add_lanes};
   }
 }
 
@@ -239,6 +241,9 @@ class Places {
   }
   [[nodiscard]] float* lanes_of(const Tape::Fold& fold) const noexcept { return at(fold.accumulator, 0, 0, 0); }
 
+  /// Whether enter() and leave() do nothing.
+  [[nodiscard]] bool stay() const noexcept { return spreads_ + pools_ == 0; }
+
   [[nodiscard]] cpu::BoundChains chains(VectorSet set) const noexcept {
     using Motion = cpu::BoundChains::Motion;
     std::array<cpu::BoundChains::Base, Tape::most_places> bases;
@@ -379,15 +384,21 @@ void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, s
   alignas(64) std::array<float, Tape::scratch> scratch;
   const Loops loops = loops_of(set);
   Places places(tape, arrays, scratch.data(), loops);
-  std::optional<cpu::BoundChains> chains;
-  if (!tape.chains.empty() && set != VectorSet::portable && last - first >= chain_elements) chains = places.chains(set);
-  for (std::int64_t begin = first; begin < last; begin += tape.tile) {
+  const bool has_chains = !tape.chains.empty() && set != VectorSet::portable && last - first >= chain_elements;
+  const cpu::BoundChains chains = has_chains ? places.chains(set) : cpu::BoundChains();
+  std::int64_t begin = first;
+  if (has_chains && tape.stretches.size() == 1 && places.stay() && tape.tile % chain_elements == 0) {
+    const std::int64_t whole_tiles = (last - first) / tape.tile * tape.tile;
+    if (whole_tiles > 0) chains.run(0, first, whole_tiles, tape.tile);
+    begin += whole_tiles;
+  }
+  for (; begin < last; begin += tape.tile) {
     const std::int64_t count = std::min(tape.tile, last - begin);
     places.enter(begin, count);
     const std::int64_t rows = tape.row > 0 ? count / tape.row : 0, rows_before = tape.row > 0 ? begin / tape.row : 0;
     for (const Tape::Stretch& stretch : tape.stretches) {
-      const std::int64_t chained = chains && stretch.chain ? count - count % chain_elements : 0;
-      if (chained > 0) chains->run(*stretch.chain, begin, chained);
+      const std::int64_t chained = has_chains && stretch.chain ? count - count % chain_elements : 0;
+      if (chained > 0) chains.run(*stretch.chain, begin, chained, tape.tile);
       if (chained == count) continue;
       const auto at = [&](std::uint16_t place) { return places.at(place, begin, chained, rows_before); };
       for (std::size_t k = stretch.first; k < stretch.last; ++k) {
@@ -403,11 +414,7 @@ void run_range(const Tape& tape, VectorSet set, std::span<void* const> arrays, s
     places.leave(count);
   }
   for (const Tape::Fold& fold : tape.folds) {
-    const float* lanes = places.lanes_of(fold);
-    std::fill_n(sums, fold.period, 0.0);
-    for (std::int64_t i = 0; i < tape.tile; i += fold.period) {
-      for (std::int64_t j = 0; j < fold.period; ++j) sums[j] += static_cast<double>(lanes[i + j]);
-    }
+    loops.add_lanes(sums, places.lanes_of(fold), fold.period, tape.tile);
     sums += fold.period;
   }
 }
