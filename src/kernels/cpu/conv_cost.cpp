@@ -91,7 +91,7 @@ double with_few_tasks(double cost, double tasks) noexcept {
 double lanes_cost(const Problem& p, double laid) noexcept {
   const LanesBlock n(p);
   const Axis& columns = p.axis[2];
-  // Tiles of features and pixels as gather_row() has them for the widest vectors.
+  // Tiles of features and pixels, about as the routine has them for the widest vectors.
   constexpr std::int64_t most_pixels[] = {0, 8, 8, 7, 5, 5, 4, 4, 3};
   double steps = 0, tiles = 0, feature_tiles = 0;
   for (std::int64_t left = p.features; left > 0;) {

@@ -37,17 +37,40 @@ namespace {
 
 constexpr std::int64_t samples = kernels::lanes;  // side by side in a block
 
-/// One row of output pixels of a block: x [rows][columns][channels][samples] and w [taps][taps][channels][features]
-/// give y [pixels][features][samples].
+/// One row of output pixels of a block: x [rows][columns][channels][samples] and w give y [pixels][features][samples].
 struct Row {
   const float* x;  // the row under the first row of taps
   const float* w;
   float* y;
-  std::int64_t channels, features, pixels, taps;
+  std::int64_t channels, features, pixels, taps, all_taps;
   std::int64_t columns, stride, low, dilation;      // along the row, as in Axis
   std::int64_t pixel_step, tap_step, tap_row_step;  // elements of x between pixels, taps and rows of taps
   std::int64_t first_tap, last_tap;                 // the rows of taps that meet the input
   std::int64_t first_inner, last_inner;             // the pixels whose taps all meet the input
+};
+
+/// How the results of a row are cut into tiles. Groups of features are as even as can be, the first ones wider by one;
+/// so are the tiles, which cover the pixels of [begin, end).
+struct RowPlan {
+  std::int64_t groups = 0, group = 0, wider_groups = 0;
+  std::int64_t begin = 0, end = 0, tiles = 0, narrow = 0, wider_tiles = 0;
+  std::int64_t tiles_at_once = 1;
+};
+
+/// Whether all taps of so many pixels meet the input.
+bool is_whole(const Row& row, std::int64_t pixel, std::int64_t pixels) noexcept {
+  return pixel >= row.first_inner && pixel + pixels <= row.last_inner;
+}
+
+/// What a tile reads and where it goes. Steps and lengths are in elements.
+struct Window {
+  const float* x = nullptr;
+  const float* w = nullptr;
+  float* y = nullptr;
+  std::int64_t pixel_step = 0, y_step = 0;
+  std::int64_t rows = 0, x_row = 0, w_row = 0;      // of taps; weights have gaps between rows at edges only
+  std::int64_t runs = 0, run_step = 0, length = 0;  // of neighbouring elements in a row
+  std::int64_t left = 0, right = 0;                 // taps before and after these which some pixels do not see
 };
 
 /// The inputs and cotangents of a block: x as above, dy [rows][columns][features][samples].
@@ -125,33 +148,15 @@ namespace avx2 {
 using namespace vectors::avx2;
 constexpr std::int64_t vector_lanes = vectors::avx2::lanes;
 constexpr int most_features = 8, features_of_taps[] = {0, 8, 6, 4, 3, 2};  // of tiles of a kernel's gradient
+constexpr int most_gathered = 6, most_pixels = 7;                          // of other tiles
+constexpr std::int64_t pixels_of_features[] = {0, 7, 5, 3, 3, 2, 2};
+/// A loop that takes several elements keeps multiply-adds waiting less, if a register is left over.
+constexpr int unroll_of(int features, int pixels) noexcept { return features >= 5 && pixels == 2 ? 5 : 1; }
 /// sum += a * b. GCC takes neither operand from memory, nor another register for the sum.
 inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
   asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
 }
 #include "kernels/cpu/conv_lanes_tile.inc"
-
-void gather_row(const Row& row) noexcept {
-  const bool pairs = row.channels >= 6 && row.taps > 1;  // so many elements that taking two at a time pays
-  for (std::int64_t lane = 0; lane < samples; lane += vector_lanes) {
-    std::int64_t feature = 0;
-    while (feature < row.features) {
-      switch (const std::int64_t left = row.features - feature; left) {
-        case 1: gather_features<false, 1, 4>(row, feature, lane), feature += 1; break;
-        case 2: gather_features<false, 2, 4>(row, feature, lane), feature += 2; break;
-        case 3: gather_features<false, 3, 3>(row, feature, lane), feature += 3; break;
-        default:
-          if (pairs && left != 4 && left != 5 && left != 7 && left != 8 && left != 11) {
-            gather_features<true, 6, 2>(row, feature, lane), feature += 6;
-          } else if (left == 6) {
-            gather_features<false, 6, 2>(row, feature, lane), feature += 6;
-          } else {
-            gather_features<false, 4, 3>(row, feature, lane), feature += 4;
-          }
-      }
-    }
-  }
-}
 
 inline Vector add_halves(const float* sums) noexcept { return add(load(sums), load(sums + vector_lanes)); }
 /// The lanes of a and of b, each added in pairs that are four, two and one apart; the halves of the result are of a
@@ -190,27 +195,13 @@ namespace avx512 {
 using namespace vectors::avx512;
 constexpr std::int64_t vector_lanes = vectors::avx512::lanes;
 constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 8, 6, 4};
+constexpr int most_gathered = 8, most_pixels = 8;
+constexpr std::int64_t pixels_of_features[] = {0, 8, 8, 7, 5, 4, 4, 3, 3};
+constexpr int unroll_of(int, int) noexcept { return 1; }
 inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
   asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
 }
 #include "kernels/cpu/conv_lanes_tile.inc"
-
-void gather_row(const Row& row) noexcept {
-  std::int64_t feature = 0;
-  while (feature < row.features) {
-    switch (const std::int64_t left = row.features - feature; left) {
-      case 1: gather_features<false, 1, 8>(row, feature, 0), feature += 1; break;
-      case 2: gather_features<false, 2, 8>(row, feature, 0), feature += 2; break;
-      case 3: gather_features<false, 3, 7>(row, feature, 0), feature += 3; break;
-      case 4:
-      case 5: gather_features<false, 4, 5>(row, feature, 0), feature += 4; break;
-      case 6:
-      case 7:
-      case 12: gather_features<false, 6, 4>(row, feature, 0), feature += 6; break;
-      default: gather_features<false, 8, 3>(row, feature, 0), feature += 8;
-    }
-  }
-}
 }  // namespace avx512
 #pragma GCC pop_options
 
@@ -312,13 +303,23 @@ const float* load_input(const Strips& strips, Layout layout, const float* x, std
   return to;
 }
 
-/// The kernel as [taps][taps][channels][features].
-void pack_weights(const Problem& problem, const float* w, const KernelLayout& kernel, float* to) noexcept {
-  for (std::int64_t ky = 0; ky < problem.axis[1].taps; ++ky) {
-    for (std::int64_t kx = 0; kx < problem.axis[2].taps; ++kx) {
-      for (std::int64_t c = 0; c < problem.channels; ++c) {
-        const float* from = w + kernel.first + ky * kernel.tap[1] + kx * kernel.tap[2] + c * kernel.channel;
-        for (std::int64_t o = 0; o < problem.features; ++o) *to++ = from[o * kernel.feature];
+/// The kernel as [groups][taps][taps][channels][features of the group].
+void pack_weights(const Problem& problem, const float* w, const KernelLayout& kernel, const RowPlan& plan,
+                  float* to) noexcept {
+  for (std::int64_t group = 0, feature = 0, features; group < plan.groups; ++group, feature += features) {
+    features = plan.group + (group < plan.wider_groups);
+    for (std::int64_t ky = 0; ky < problem.axis[1].taps; ++ky) {
+      for (std::int64_t kx = 0; kx < problem.axis[2].taps; ++kx, to += problem.channels * features) {
+        const float* const from = w + kernel.first + ky * kernel.tap[1] + kx * kernel.tap[2] + feature * kernel.feature;
+        if (kernel.feature == 1) {
+          for (std::int64_t c = 0; c < problem.channels; ++c)
+            std::copy_n(from + c * kernel.channel, features, to + c * features);
+        } else {
+          for (std::int64_t o = 0; o < features; ++o) {
+            for (std::int64_t c = 0; c < problem.channels; ++c)
+              to[c * features + o] = from[c * kernel.channel + o * kernel.feature];
+          }
+        }
       }
     }
   }
@@ -329,6 +330,7 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
   if (!suits(whole, executor.vectors())) return false;
+  if (whole.features == 0) return true;  // nothing to compute
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
@@ -340,10 +342,28 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
   if (zeros == nullptr) return false;
   float* const weights = zeros + x_row;
   std::fill_n(zeros, x_row, 0.0F);
-  pack_weights(problem, w, kernel, weights);
-  const std::int64_t first_inner = ceil_divide(width.low, width.stride);
-  const std::int64_t last_inner =
-      ceil_divide(width.in + width.low - (width.taps - 1) * width.kernel_dilation, width.stride);
+  const Row any_row{
+      .x = nullptr,
+      .w = weights,
+      .y = nullptr,
+      .channels = problem.channels,
+      .features = problem.features,
+      .pixels = width.out,
+      .taps = width.taps,
+      .all_taps = height.taps * width.taps,
+      .columns = width.in,
+      .stride = width.stride,
+      .low = width.low,
+      .dilation = width.kernel_dilation,
+      .pixel_step = width.stride * problem.channels * samples,
+      .tap_step = width.kernel_dilation * problem.channels * samples,
+      .tap_row_step = height.kernel_dilation * x_row * samples,
+      .first_tap = 0,
+      .last_tap = 0,
+      .first_inner = ceil_divide(width.low, width.stride),
+      .last_inner = ceil_divide(width.in + width.low - (width.taps - 1) * width.kernel_dilation, width.stride)};
+  const RowPlan plan = (wide ? avx512::plan_row : avx2::plan_row)(any_row);
+  pack_weights(problem, w, kernel, plan, weights);
   std::atomic<bool> complete = true;
 
   executor.parallel_for(ceil_divide(problem.samples, samples), [&](std::int64_t block) {
@@ -362,25 +382,12 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
           std::clamp<std::int64_t>(ceil_divide(-origin, height.kernel_dilation), 0, height.taps);
       const std::int64_t last_tap =
           std::clamp<std::int64_t>(ceil_divide(height.in - origin, height.kernel_dilation), first_tap, height.taps);
-      const Row row{.x = under + origin * x_row * samples,
-                    .w = weights,
-                    .y = layout == Layout::lanes ? block_y + out * y_row * samples : rows,
-                    .channels = problem.channels,
-                    .features = problem.features,
-                    .pixels = width.out,
-                    .taps = width.taps,
-                    .columns = width.in,
-                    .stride = width.stride,
-                    .low = width.low,
-                    .dilation = width.kernel_dilation,
-                    .pixel_step = width.stride * problem.channels * samples,
-                    .tap_step = width.kernel_dilation * problem.channels * samples,
-                    .tap_row_step = height.kernel_dilation * x_row * samples,
-                    .first_tap = first_tap,
-                    .last_tap = last_tap,
-                    .first_inner = first_inner,
-                    .last_inner = last_inner};
-      wide ? avx512::gather_row(row) : avx2::gather_row(row);
+      Row row = any_row;
+      row.x = under + origin * x_row * samples;
+      row.y = layout == Layout::lanes ? block_y + out * y_row * samples : rows;
+      row.first_tap = first_tap;
+      row.last_tap = last_tap;
+      (wide ? avx512::gather_row : avx2::gather_row)(row, plan);
       if (layout == Layout::ordinary) {
         float* results[samples];
         strips.output_rows(y, first, out, results);
