@@ -133,7 +133,7 @@ TEST_CASE("the cotangent of a sum, one number for all windows, is no array of wi
   check_step(value_and_gradients([&](const Arrays& a) { return mean(pooled(a)); }), inputs);
   check_step(value_and_gradients([&](const Arrays& a) { return sum(pooled(a)); }), inputs);
   check_step(value_and_gradients([&](const Arrays& a) { return mean(pooled(a)) * mean(a[2]); }), inputs);
-  // The pooling's factor is applied to the number by itself: here to one that another convolution's blocks see too.
+  // The cotangent of the inner pooling is an array, that of the outer one a number.
   const auto twice = [&](const Arrays& a) { return mean(avg_pool(conv(pooled(a), a[3]), {2, 2}, {2, 2})); };
   Arrays more = inputs;
   more.push_back(normal({3, 3, 6, 5}, 4));
@@ -148,7 +148,7 @@ TEST_CASE("two activations under one pooling read its cotangent") {
   const Arrays inputs{normal({48, 8, 12, 1}, 1), normal({3, 3, 1, 6}, 2), normal({6}, 3), normal({5, 3, 1, 6}, 4),
                       normal({6}, 5)};
   check_step(value_and_gradients(loss), inputs);
-  // The gradient of the second one waits for a sum over the batch that the first one's is part of.
+  // The gradient of the first one's convolution waits for a sum over the batch.
   const auto after = [](const Arrays& a) {
     const Array left = conv(a[0], a[1]), centred = left - mean(left, Axes{0, 1, 2});
     return sum(sin(avg_pool(sigmoid(centred * a[2]) + tanh(conv(a[0], a[3]) * a[4]), {2, 2}, {2, 2})));

@@ -250,7 +250,6 @@ namespace {
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using namespace vectors::avx2;
-constexpr std::int64_t together = 4;
 #include "kernels/cpu/tape_vectors.inc"
 
 #include "kernels/cpu/chain_steps.inc"
@@ -260,7 +259,6 @@ constexpr std::int64_t together = 4;
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
 using namespace vectors::avx512;
-constexpr std::int64_t together = 4;
 #include "kernels/cpu/tape_vectors.inc"
 
 #include "kernels/cpu/chain_steps.inc"

@@ -424,7 +424,7 @@ Problem problem_in_lanes(const Attributes& attributes, const Shape& y) noexcept 
 }
 
 bool runs_in_lanes(const Problem& problem, DType dtype, VectorSet set) noexcept {
-  return dtype == DType::float32 && !problem.is_empty() && lanes::suits(problem, set);
+  return dtype == DType::float32 && lanes::suits(problem, set);
 }
 
 }  // namespace

@@ -268,7 +268,7 @@ struct Sizes {
 
 bool suits(const Problem& problem, VectorSet set) noexcept {
   constexpr double largest_extent = 1 << 20, most_elements = 1 << 22;  // of a block, in memory
-  if (set == VectorSet::portable || problem.groups != 1) return false;
+  if (set == VectorSet::portable || problem.groups != 1 || problem.is_empty()) return false;
   const Axis& first = problem.axis[0];
   if (first.out != 1 || first.in != 1 || first.taps != 1 || first.low != 0) return false;
   double kernel = static_cast<double>(problem.channels) * static_cast<double>(problem.features);

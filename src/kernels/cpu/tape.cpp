@@ -37,7 +37,6 @@ namespace of_one_vector {
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using namespace cpu::vectors::avx2;
-constexpr std::int64_t together = 4;
 #include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
@@ -55,7 +54,6 @@ namespace of_one_vector {
 #pragma GCC target("avx2,fma,avx512f,avx512dq,avx512bw,avx512vl,prefer-vector-width=512")
 namespace avx512 {
 using namespace cpu::vectors::avx512;
-constexpr std::int64_t together = 4;
 #include "kernels/cpu/tape_vectors.inc"
 #define LINSEED_ELEMENTS(n) n
 #define LINSEED_ROWS
