@@ -8,6 +8,15 @@
 #include "kernels/chain.hpp"
 #include "kernels/tape.hpp"
 
+// The functions of two operands that chains know.
+#define LINSEED_CHAIN_FUNCTIONS(X) \
+  X(Add)                           \
+  X(Sub)                           \
+  X(Mul) X(Div) X(Maximum) X(Minimum) X(Equal) X(NotEqual) X(Less) X(LessEqual) X(LogicalAnd) X(LogicalOr)
+
+// Those of them that two of make one step.
+#define LINSEED_CHAIN_PAIR_FUNCTIONS(X) X(Add) X(Sub) X(Mul)
+
 namespace linseed::kernels::cpu {
 
 /// Cuts a tape's instructions into stretches, and makes chains of those that have more than one loop.
