@@ -120,42 +120,40 @@ void run_phase(const Step& phase, std::span<void* const> values, std::byte* work
   const auto whole = [&](const Piece& piece) {
     return static_cast<std::byte*>(values[static_cast<std::size_t>(piece.value)]);
   };
-  std::atomic<std::int64_t> next = 0;
-  executor.parallel_for(std::min<std::int64_t>(executor.threads(), phase.blocks), [&](std::int64_t worker) {
+  const auto run_block = [&](std::int64_t block, int worker) {
+    const auto index = static_cast<std::size_t>(block);
     std::byte* const own = local + static_cast<std::size_t>(worker) * phase.local_bytes;
-    for (std::int64_t turn = next.fetch_add(1); turn < phase.blocks; turn = next.fetch_add(1)) {
-      const auto index = static_cast<std::size_t>(phase.backwards ? phase.blocks - 1 - turn : turn);
-      for (std::size_t m = 0; m < phase.members.size(); ++m) {
-        const Step& member = phase.members[m];
-        const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
-        std::array<void*, Tape::most_places> arrays;
-        for (std::size_t k = 0; k < member.pieces.size(); ++k) {
-          const Piece& piece = member.pieces[k];
-          arrays[k] = piece.local != Piece::shared ? own + piece.local : whole(piece) + index * piece.bytes;
+    for (std::size_t m = 0; m < phase.members.size(); ++m) {
+      const Step& member = phase.members[m];
+      const auto start = seconds.empty() ? Clock::time_point() : Clock::now();
+      std::array<void*, Tape::most_places> arrays;
+      for (std::size_t k = 0; k < member.pieces.size(); ++k) {
+        const Piece& piece = member.pieces[k];
+        arrays[k] = piece.local != Piece::shared ? own + piece.local : whole(piece) + index * piece.bytes;
+      }
+      std::byte* const sums = workspace + member.sums + index * member.bytes_of_sums;
+      if (member.tape) {
+        kernels::run_piece(*member.tape, arrays, member.tape->elements / phase.blocks, reinterpret_cast<double*>(sums),
+                           executor.vectors());
+      } else {
+        const Op& op = *member.node->op;
+        constexpr std::size_t most_operands = 4;
+        std::array<kernels::Input, most_operands> inputs{};
+        for (std::size_t i = 0; i < member.inputs.size(); ++i) {
+          inputs[i] = member.inputs[i];
+          inputs[i].data = arrays[i];
         }
-        std::byte* const sums = workspace + member.sums + index * member.bytes_of_sums;
-        if (member.tape) {
-          kernels::run_piece(*member.tape, arrays, member.tape->elements / phase.blocks,
-                             reinterpret_cast<double*>(sums), executor.vectors());
-        } else {
-          const Op& op = *member.node->op;
-          constexpr std::size_t most_operands = 4;
-          std::array<kernels::Input, most_operands> inputs{};
-          for (std::size_t i = 0; i < member.inputs.size(); ++i) {
-            inputs[i] = member.inputs[i];
-            inputs[i].data = arrays[i];
-          }
-          void* const result = member.bytes_of_sums > 0 ? sums : arrays[member.inputs.size()];
-          (op.fast != nullptr ? op.fast : op.reference)(member.node->attributes, {inputs.data(), member.inputs.size()},
-                                                        {result, member.output, member.node->result.dtype}, serial);
-        }
-        if (!seconds.empty()) {
-          std::atomic_ref<double>(seconds[m])
-              .fetch_add(std::chrono::duration<double>(Clock::now() - start).count(), std::memory_order_relaxed);
-        }
+        void* const result = member.bytes_of_sums > 0 ? sums : arrays[member.inputs.size()];
+        (op.fast != nullptr ? op.fast : op.reference)(member.node->attributes, {inputs.data(), member.inputs.size()},
+                                                      {result, member.output, member.node->result.dtype}, serial);
+      }
+      if (!seconds.empty()) {
+        std::atomic_ref<double>(seconds[m])
+            .fetch_add(std::chrono::duration<double>(Clock::now() - start).count(), std::memory_order_relaxed);
       }
     }
-  });
+  };
+  executor.parallel_for(phase.blocks, run_block, phase.backwards);
   for (const Step& member : phase.members) {
     if (member.bytes_of_sums == 0) continue;
     const std::byte* const sums = workspace + member.sums;

@@ -31,6 +31,39 @@ TEST_CASE("every task runs exactly once, on any number of threads") {
   }
 }
 
+TEST_CASE("tasks that run at the same time have different workers, in either direction") {
+  for (int threads = 1; threads <= 5; ++threads) {
+    const Executor executor(threads);
+    for (const bool backwards : {false, true}) {
+      for (const std::int64_t count : {1, 3, 4, 100}) {
+        std::vector<std::atomic<int>> runs(static_cast<std::size_t>(count)), busy(static_cast<std::size_t>(threads));
+        std::atomic<int> wrong = 0;
+        const auto task = [&](std::int64_t i, int worker) {
+          if (worker < 0 || worker >= threads || busy[static_cast<std::size_t>(worker)]++ != 0) {
+            ++wrong;
+            return;
+          }
+          ++runs[static_cast<std::size_t>(i)];
+          std::this_thread::yield();
+          --busy[static_cast<std::size_t>(worker)];
+        };
+        executor.parallel_for(count, task, backwards);
+        for (const auto& n : runs) wrong += n == 1 ? 0 : 1;
+        CHECK(wrong == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("one thread goes through its tasks in order, or backwards") {
+  const Executor executor;
+  std::vector<std::int64_t> order;
+  const auto note = [&](std::int64_t i) { order.push_back(i); };
+  executor.parallel_for(4, note);
+  executor.parallel_for(4, note, /*backwards=*/true);
+  CHECK(order == std::vector<std::int64_t>{0, 1, 2, 3, 3, 2, 1, 0});
+}
+
 TEST_CASE("an executor uses the vectors that it is given, as far as the machine has them") {
   CHECK(Executor(1).vectors() == best_vector_set());
   for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
