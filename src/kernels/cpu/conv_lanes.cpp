@@ -80,6 +80,7 @@ struct Plane {
   std::int64_t channels, features;
   std::int64_t rows, in_rows, row_taps, row_stride, row_low, row_dilation;
   std::int64_t columns, in_columns, taps, stride, low, dilation;
+  bool first;  // the sums begin with it
 };
 
 /// So many steps cover the distance; a division takes as long as a row of taps.
@@ -87,12 +88,14 @@ constexpr std::int64_t steps(std::int64_t distance, std::int64_t step) noexcept 
   return step == 1 ? distance : ceil_divide(distance, step);
 }
 
-/// Some rows of a block's cotangents, for some features.
+/// Some rows of a block's cotangents, for some features. Of the rows of the input under them, those from `in_first` to
+/// `in_last` are still to be packed; those up to `in_next` are under the strip that follows.
 struct Strip {
   std::int64_t feature, features, first, last;
+  std::int64_t in_first, in_last, in_next;
 };
 
-constexpr std::int64_t strip_elements = 6 << 10;
+constexpr std::int64_t strip_elements = 8 << 10;
 /// So many rows that they stay in the nearest cache, with those of a channel under them; `pixel` elements of cotangents
 /// lie at a pixel.
 std::int64_t strip_rows(const Plane& plane, std::int64_t pixel, std::int64_t lanes) noexcept {
@@ -117,6 +120,16 @@ struct Cotangents {
   std::int64_t step, feature_step;
 };
 
+/// Memory that is fetched in portions, while something else is done.
+struct Fetch {
+  const float* at = nullptr;
+  std::int64_t step = 0, left = 0, portion = 0;  // elements, and lines of the cache
+
+  void next() noexcept {
+    for (std::int64_t i = std::min(portion, left); i > 0; --i, --left, at += step) __builtin_prefetch(at);
+  }
+};
+
 /// How a tile of `taps` taps from `kx` on goes along a row: first come pixels that see only the last of them, then more
 /// and more of them, then all, and in the end again fewer.
 struct Course {
@@ -127,6 +140,7 @@ struct Course {
                right[most_taps_together] = {};  // of which these see all but, or only, the first [t] taps
   std::int64_t pixel_step = 0, tap_step = 0, dy_step = 0, feature_step = 0, x_row = 0, dy_row = 0,
                sum_step = 0;  // elements
+  bool begins = false;        // the sums, which are not there yet
 
   Course(const Plane& plane, std::int64_t kx, std::int64_t taps) noexcept {
     const auto meets = [&](std::int64_t column, std::int64_t tap) {  // the first pixel under which the tap reaches it
@@ -426,10 +440,10 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
       complete.store(false, std::memory_order_relaxed);
       return;
     }
-    std::fill_n(lane_sums, sizes.kernel * samples, 0.0F);
     float* sums = partial == 0 ? dw : others + (partial - 1) * sizes.kernel;
     std::fill_n(sums, sizes.kernel, 0.0F);
-    for (std::int64_t block = partial * blocks / partials; block < (partial + 1) * blocks / partials; ++block) {
+    const std::int64_t begin = partial * blocks / partials, end = (partial + 1) * blocks / partials;
+    for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t first = block * samples;
       for (std::int64_t out = 0; layout == Layout::ordinary && out < height.out; ++out) {
         Rows rows;
@@ -453,7 +467,8 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
                         .taps = width.taps,
                         .stride = width.stride,
                         .low = width.low,
-                        .dilation = width.kernel_dilation};
+                        .dilation = width.kernel_dilation,
+                        .first = block == begin};
       (wide ? avx512::correlate_plane : avx2::correlate_plane)(plane, lane_sums + sizes.kernel * samples, lane_sums);
     }
     avx2::add_lanes(lane_sums, sizes.kernel, sums);
