@@ -208,7 +208,7 @@ void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
 namespace avx512 {
 using namespace vectors::avx512;
 constexpr std::int64_t vector_lanes = vectors::avx512::lanes;
-constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 8, 6, 4};
+constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 6, 6, 4};
 constexpr int most_gathered = 8, most_pixels = 8;
 constexpr std::int64_t pixels_of_features[] = {0, 8, 8, 7, 5, 4, 4, 3, 3};
 constexpr int unroll_of(int, int) noexcept { return 1; }
