@@ -303,18 +303,36 @@ bool suits(const Problem& problem, VectorSet set) noexcept {
 
 namespace {
 
-/// The input of the block from sample or strip `first` on: where it is if samples lie in lanes, else in `to`.
-const float* load_input(const Strips& strips, Layout layout, const float* x, std::int64_t first, const float* zeros,
-                        float* to, VectorSet set) noexcept {
+/// Rows of the ordinary input of the block from sample or strip `first` on, in lanes.
+void convert_rows(const Strips& strips, const float* x, std::int64_t first, std::int64_t begin, std::int64_t end,
+                  const float* zeros, float* to, VectorSet set) noexcept {
   const Problem& problem = strips.problem();
   const std::int64_t row = problem.axis[2].in * problem.channels;
-  if (layout == Layout::lanes) return x + first * problem.axis[1].in * row;
-  for (std::int64_t i = 0; i < problem.axis[1].in; ++i) {
+  for (std::int64_t i = begin; i < end; ++i) {
     Rows rows;
     strips.input_rows(x, first, i, zeros, rows);
     copy_transposed(rows, to + i * row * samples, row, samples, set);
   }
+}
+
+/// The input of the block from sample or strip `first` on: where it is if samples lie in lanes, else in `to`.
+const float* load_input(const Strips& strips, Layout layout, const float* x, std::int64_t first, const float* zeros,
+                        float* to, VectorSet set) noexcept {
+  const Problem& problem = strips.problem();
+  const Axis& height = problem.axis[1];
+  if (layout == Layout::lanes) return x + first * height.in * problem.axis[2].in * problem.channels;
+  convert_rows(strips, x, first, 0, height.in, zeros, to, set);
   return to;
+}
+
+/// So many rows of a block's results are a task: fewer than all where there are not enough blocks, but none that take
+/// less time than it takes to hand them out, nor so many blocks that their inputs together are large.
+std::int64_t rows_of_task(const Problem& problem, const Sizes& sizes, std::int64_t blocks) noexcept {
+  constexpr std::int64_t enough = 8, least_products = 1 << 19, most_elements = 1 << 20;
+  const std::int64_t rows = problem.axis[1].out;
+  if (blocks >= enough || blocks * sizes.input > most_elements) return rows;
+  const std::int64_t products = samples * problem.axis[2].out * sizes.kernel;  // in a row
+  return std::clamp(ceil_divide(least_products, products), ceil_divide(rows, ceil_divide(enough, blocks)), rows);
 }
 
 /// The kernel as [groups][taps][taps][channels][features of the group].
@@ -344,7 +362,8 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
   if (!suits(whole, executor.vectors())) return false;
-  if (whole.features == 0) return true;  // nothing to compute
+  if (whole.samples == 0 || whole.features == 0 || whole.axis[1].out == 0 || whole.axis[2].out == 0)
+    return true;  // nothing to compute
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
@@ -380,17 +399,31 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
   pack_weights(problem, w, kernel, plan, weights);
   std::atomic<bool> complete = true;
 
-  executor.parallel_for(ceil_divide(problem.samples, samples), [&](std::int64_t block) {
-    float* input = scratch_floats<Scratch::lanes_input>(sizes.input);
+  const std::int64_t blocks = ceil_divide(problem.samples, samples);
+  const std::int64_t task_rows = rows_of_task(problem, sizes, blocks), parts = ceil_divide(height.out, task_rows);
+  float* shared = nullptr;  // inputs of blocks which are several tasks each
+  if (layout == Layout::ordinary && parts > 1) {
+    shared = scratch_floats<Scratch::lanes_input>(blocks * sizes.input);
+    if (shared == nullptr) return false;
+    executor.parallel_for(blocks * parts, [&](std::int64_t task) {
+      const std::int64_t block = task / parts, part = task % parts;
+      convert_rows(strips, x, block * samples, part * height.in / parts, (part + 1) * height.in / parts, zeros,
+                   shared + block * sizes.input, executor.vectors());
+    });
+  }
+
+  executor.parallel_for(blocks * parts, [&](std::int64_t task) {
+    const std::int64_t block = task / parts, first = block * samples, begin = task % parts * task_rows;
+    float* input = shared != nullptr ? shared + block * sizes.input : scratch_floats<Scratch::lanes_input>(sizes.input);
     float* rows = scratch_floats<Scratch::lanes_rows>(sizes.row);
     if (input == nullptr || rows == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
     }
-    const std::int64_t first = block * samples;
-    const float* const under = load_input(strips, layout, x, first, zeros, input, executor.vectors());
+    const float* const under =
+        shared != nullptr ? input : load_input(strips, layout, x, first, zeros, input, executor.vectors());
     float* const block_y = y + first * y_sample;
-    for (std::int64_t out = 0; out < height.out; ++out) {
+    for (std::int64_t out = begin; out < std::min(height.out, begin + task_rows); ++out) {
       const std::int64_t origin = out * height.stride - height.low;  // the input row under the first row of taps
       const std::int64_t first_tap =
           std::clamp<std::int64_t>(ceil_divide(-origin, height.kernel_dilation), 0, height.taps);
