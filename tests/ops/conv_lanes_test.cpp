@@ -37,6 +37,7 @@ const std::vector<Trial>& trials() {
       {{1, 9, 4, 16}, {21, 3, 16, 16}},
       {{9, 1, 12, 3}, {1, 3, 3, 8}},
       {{3, 40, 2}, {5, 2, 7}},
+      {{16, 14, 14, 4}, {5, 5, 4, 8}},  // one block in several tasks
       // Columns that are fewer than the pixels of a tile, or than the taps; taps and pixels that see none of them.
       {{2, 9, 1, 3}, {3, 3, 3, 8}},
       {{3, 9, 2, 1}, {5, 7, 1, 6}},

@@ -80,6 +80,7 @@ struct Plane {
   std::int64_t channels, features;
   std::int64_t rows, in_rows, row_taps, row_stride, row_low, row_dilation;
   std::int64_t columns, in_columns, taps, stride, low, dilation;
+  bool first;  // the sums begin with it
 };
 
 /// So many steps cover the distance; a division takes as long as a row of taps.
@@ -87,12 +88,14 @@ constexpr std::int64_t steps(std::int64_t distance, std::int64_t step) noexcept 
   return step == 1 ? distance : ceil_divide(distance, step);
 }
 
-/// Some rows of a block's cotangents, for some features.
+/// Some rows of a block's cotangents, for some features. Of the rows of the input under them, those from `in_first` to
+/// `in_last` are still to be packed; those up to `in_next` are under the strip that follows.
 struct Strip {
   std::int64_t feature, features, first, last;
+  std::int64_t in_first, in_last, in_next;
 };
 
-constexpr std::int64_t strip_elements = 6 << 10;
+constexpr std::int64_t strip_elements = 8 << 10;
 /// So many rows that they stay in the nearest cache, with those of a channel under them; `pixel` elements of cotangents
 /// lie at a pixel.
 std::int64_t strip_rows(const Plane& plane, std::int64_t pixel, std::int64_t lanes) noexcept {
@@ -117,6 +120,16 @@ struct Cotangents {
   std::int64_t step, feature_step;
 };
 
+/// Memory that is fetched in portions, while something else is done.
+struct Fetch {
+  const float* at = nullptr;
+  std::int64_t step = 0, left = 0, portion = 0;  // elements, and lines of the cache
+
+  void next() noexcept {
+    for (std::int64_t i = std::min(portion, left); i > 0; --i, --left, at += step) __builtin_prefetch(at);
+  }
+};
+
 /// How a tile of `taps` taps from `kx` on goes along a row: first come pixels that see only the last of them, then more
 /// and more of them, then all, and in the end again fewer.
 struct Course {
@@ -127,6 +140,7 @@ struct Course {
                right[most_taps_together] = {};  // of which these see all but, or only, the first [t] taps
   std::int64_t pixel_step = 0, tap_step = 0, dy_step = 0, feature_step = 0, x_row = 0, dy_row = 0,
                sum_step = 0;  // elements
+  bool begins = false;        // the sums, which are not there yet
 
   Course(const Plane& plane, std::int64_t kx, std::int64_t taps) noexcept {
     const auto meets = [&](std::int64_t column, std::int64_t tap) {  // the first pixel under which the tap reaches it
@@ -194,7 +208,7 @@ void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
 namespace avx512 {
 using namespace vectors::avx512;
 constexpr std::int64_t vector_lanes = vectors::avx512::lanes;
-constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 8, 6, 4};
+constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 6, 6, 4};
 constexpr int most_gathered = 8, most_pixels = 8;
 constexpr std::int64_t pixels_of_features[] = {0, 8, 8, 7, 5, 4, 4, 3, 3};
 constexpr int unroll_of(int, int) noexcept { return 1; }
@@ -289,18 +303,36 @@ bool suits(const Problem& problem, VectorSet set) noexcept {
 
 namespace {
 
-/// The input of the block from sample or strip `first` on: where it is if samples lie in lanes, else in `to`.
-const float* load_input(const Strips& strips, Layout layout, const float* x, std::int64_t first, const float* zeros,
-                        float* to, VectorSet set) noexcept {
+/// Rows of the ordinary input of the block from sample or strip `first` on, in lanes.
+void convert_rows(const Strips& strips, const float* x, std::int64_t first, std::int64_t begin, std::int64_t end,
+                  const float* zeros, float* to, VectorSet set) noexcept {
   const Problem& problem = strips.problem();
   const std::int64_t row = problem.axis[2].in * problem.channels;
-  if (layout == Layout::lanes) return x + first * problem.axis[1].in * row;
-  for (std::int64_t i = 0; i < problem.axis[1].in; ++i) {
+  for (std::int64_t i = begin; i < end; ++i) {
     Rows rows;
     strips.input_rows(x, first, i, zeros, rows);
     copy_transposed(rows, to + i * row * samples, row, samples, set);
   }
+}
+
+/// The input of the block from sample or strip `first` on: where it is if samples lie in lanes, else in `to`.
+const float* load_input(const Strips& strips, Layout layout, const float* x, std::int64_t first, const float* zeros,
+                        float* to, VectorSet set) noexcept {
+  const Problem& problem = strips.problem();
+  const Axis& height = problem.axis[1];
+  if (layout == Layout::lanes) return x + first * height.in * problem.axis[2].in * problem.channels;
+  convert_rows(strips, x, first, 0, height.in, zeros, to, set);
   return to;
+}
+
+/// So many rows of a block's results are a task: fewer than all where there are not enough blocks, but none that take
+/// less time than it takes to hand them out, nor so many blocks that their inputs together are large.
+std::int64_t rows_of_task(const Problem& problem, const Sizes& sizes, std::int64_t blocks) noexcept {
+  constexpr std::int64_t enough = 8, least_products = 1 << 19, most_elements = 1 << 20;
+  const std::int64_t rows = problem.axis[1].out;
+  if (blocks >= enough || blocks * sizes.input > most_elements) return rows;
+  const std::int64_t products = samples * problem.axis[2].out * sizes.kernel;  // in a row
+  return std::clamp(ceil_divide(least_products, products), ceil_divide(rows, ceil_divide(enough, blocks)), rows);
 }
 
 /// The kernel as [groups][taps][taps][channels][features of the group].
@@ -330,7 +362,8 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
   if (!suits(whole, executor.vectors())) return false;
-  if (whole.features == 0) return true;  // nothing to compute
+  if (whole.samples == 0 || whole.features == 0 || whole.axis[1].out == 0 || whole.axis[2].out == 0)
+    return true;  // nothing to compute
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
@@ -366,17 +399,31 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
   pack_weights(problem, w, kernel, plan, weights);
   std::atomic<bool> complete = true;
 
-  executor.parallel_for(ceil_divide(problem.samples, samples), [&](std::int64_t block) {
-    float* input = scratch_floats<Scratch::lanes_input>(sizes.input);
+  const std::int64_t blocks = ceil_divide(problem.samples, samples);
+  const std::int64_t task_rows = rows_of_task(problem, sizes, blocks), parts = ceil_divide(height.out, task_rows);
+  float* shared = nullptr;  // inputs of blocks which are several tasks each
+  if (layout == Layout::ordinary && parts > 1) {
+    shared = scratch_floats<Scratch::lanes_input>(blocks * sizes.input);
+    if (shared == nullptr) return false;
+    executor.parallel_for(blocks * parts, [&](std::int64_t task) {
+      const std::int64_t block = task / parts, part = task % parts;
+      convert_rows(strips, x, block * samples, part * height.in / parts, (part + 1) * height.in / parts, zeros,
+                   shared + block * sizes.input, executor.vectors());
+    });
+  }
+
+  executor.parallel_for(blocks * parts, [&](std::int64_t task) {
+    const std::int64_t block = task / parts, first = block * samples, begin = task % parts * task_rows;
+    float* input = shared != nullptr ? shared + block * sizes.input : scratch_floats<Scratch::lanes_input>(sizes.input);
     float* rows = scratch_floats<Scratch::lanes_rows>(sizes.row);
     if (input == nullptr || rows == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
     }
-    const std::int64_t first = block * samples;
-    const float* const under = load_input(strips, layout, x, first, zeros, input, executor.vectors());
+    const float* const under =
+        shared != nullptr ? input : load_input(strips, layout, x, first, zeros, input, executor.vectors());
     float* const block_y = y + first * y_sample;
-    for (std::int64_t out = 0; out < height.out; ++out) {
+    for (std::int64_t out = begin; out < std::min(height.out, begin + task_rows); ++out) {
       const std::int64_t origin = out * height.stride - height.low;  // the input row under the first row of taps
       const std::int64_t first_tap =
           std::clamp<std::int64_t>(ceil_divide(-origin, height.kernel_dilation), 0, height.taps);
@@ -426,10 +473,10 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
       complete.store(false, std::memory_order_relaxed);
       return;
     }
-    std::fill_n(lane_sums, sizes.kernel * samples, 0.0F);
     float* sums = partial == 0 ? dw : others + (partial - 1) * sizes.kernel;
     std::fill_n(sums, sizes.kernel, 0.0F);
-    for (std::int64_t block = partial * blocks / partials; block < (partial + 1) * blocks / partials; ++block) {
+    const std::int64_t begin = partial * blocks / partials, end = (partial + 1) * blocks / partials;
+    for (std::int64_t block = begin; block < end; ++block) {
       const std::int64_t first = block * samples;
       for (std::int64_t out = 0; layout == Layout::ordinary && out < height.out; ++out) {
         Rows rows;
@@ -453,7 +500,8 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
                         .taps = width.taps,
                         .stride = width.stride,
                         .low = width.low,
-                        .dilation = width.kernel_dilation};
+                        .dilation = width.kernel_dilation,
+                        .first = block == begin};
       (wide ? avx512::correlate_plane : avx2::correlate_plane)(plane, lane_sums + sizes.kernel * samples, lane_sums);
     }
     avx2::add_lanes(lane_sums, sizes.kernel, sums);
