@@ -283,6 +283,7 @@ void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const T
                     const Packed<T>& packed_rows, const Packed<T>& packed_columns, T* result, std::int64_t result_row,
                     Ahead& ahead) noexcept {
   const auto& of_left = kernel.tiles[static_cast<int>(sides.left)];
+  const std::int64_t lines = range.depth / kernel.points;
   for (std::int64_t m = range.row_begin; m < range.row_end; ++m) {
     const Factor<T> left = sides.rows.factor(m, range.k, packed_rows);
     const std::int64_t row = sides.rows.first(m), count = sides.rows.width(m);
@@ -299,16 +300,20 @@ void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const T
            .result_step = result_row,
            .columns = sides.columns.valid(n),
            .accumulate = range.k > 0,
-           .fetch = ahead.next(range.depth / kernel.points, left.at)});
+           .fetch = ahead.next(lines, left.at)});
     }
   }
 }
 
-/// Into how many strips a side is cut: one per tile where these are few; else four tiles or so together use what the
-/// second cache has of the other side. Eight strips, or a multiple of it, go evenly into most numbers of threads.
+constexpr std::int64_t tiles_together = 4;
+
+/// Into how many strips a side is cut for threads to share: one per tile where these are few; else four tiles or so
+/// together use what the second cache has of the other side. Eight strips, or a multiple of it, go evenly into most
+/// numbers of threads.
 std::int64_t strips_of(std::int64_t tiles) noexcept {
-  constexpr std::int64_t few = 16, even = 8, together = 4;
-  return tiles < few ? tiles : std::max<std::int64_t>(1, (tiles + even * together / 2) / (even * together)) * even;
+  constexpr std::int64_t few = 16, even = 8;
+  return tiles < few ? tiles
+                     : std::max<std::int64_t>(1, (tiles + even * tiles_together / 2) / (even * tiles_together)) * even;
 }
 
 /// A whole side, packed where it does not stay.
@@ -349,13 +354,17 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
 
   // The longer side is cut into strips. A task has one of them and a block of the other side; it packs its strip, a
   // piece of depth at a time, which then stays in the second cache, and fetches the next piece, or the next strip's
-  // first, meanwhile. The other side is packed before, for all.
-  const bool cut_columns = product.columns >= product.rows;
+  // first, meanwhile. The other side is packed before, for all. What is too small to be shared by threads has few
+  // tasks, and rather packs nothing before.
+  constexpr std::int64_t small = 1 << 18;  // multiply-adds
+  const bool rows_stay =
+      product.rows * product.columns * depth <= small && !sides.rows.needs_memory() && sides.columns.needs_memory();
+  const bool cut_columns = product.columns >= product.rows || rows_stay;
   const Side<T>& own = cut_columns ? sides.columns : sides.rows;
   const Side<T>& shared = cut_columns ? sides.rows : sides.columns;
   constexpr std::int64_t longest_block = 512;
-  const std::int64_t strips = strips_of(own.tiles());
-  const std::int64_t blocks = (shared.first(shared.tiles()) + longest_block - 1) / longest_block;
+  const std::int64_t strips = rows_stay ? (own.tiles() + tiles_together - 1) / tiles_together : strips_of(own.tiles());
+  const std::int64_t blocks = rows_stay ? 1 : (shared.first(shared.tiles()) + longest_block - 1) / longest_block;
 
   constexpr std::int64_t near_bytes = 1 << 17;  // a side of so much is likely to be in the second cache
   const bool is_far = own.first(own.tiles()) * depth * static_cast<std::int64_t>(sizeof(T)) > near_bytes;
