@@ -75,6 +75,15 @@ class Update final : public kernels::cpu::RowUser {
     }
     kernels::run_piece(*step_.tape, arrays, count * columns_, nullptr, vectors_);
   }
+  std::span<const std::byte> reads(std::int64_t first, std::int64_t count, std::size_t i) const noexcept override {
+    for (std::size_t k = 0; k < step_.operands.size(); ++k) {
+      const Piece& piece = step_.pieces[k];
+      if (piece.local != Piece::shared || piece.bytes == 0 || i-- > 0) continue;
+      const auto* const whole = static_cast<const std::byte*>(values_[static_cast<std::size_t>(piece.value)]);
+      return {whole + static_cast<std::size_t>(first) * piece.bytes, static_cast<std::size_t>(count) * piece.bytes};
+    }
+    return {};
+  }
 
  private:
   const Step& step_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <span>
 #include <utility>
 
 #include "kernels/cpu/scratch.hpp"
@@ -16,6 +17,13 @@ namespace {
 /// where the caller has it, in rows whose points of depth are neighbours, or in columns of which rows are neighbours.
 enum class LeftFactor { packed, in_rows, in_columns };
 
+/// Lines of the cache that a tile fetches for later tiles, one in each turn of its loop over depth: many at a time
+/// would keep its own loads waiting.
+struct Fetch {
+  const char* first;
+  std::int64_t step;
+};
+
 /// Some rows and columns of a product.
 template <class T>
 struct DenseTile {
@@ -28,6 +36,7 @@ struct DenseTile {
   std::int64_t result_step;
   std::int64_t columns;  // that exist: the last vector may have less than its lanes
   bool accumulate;
+  Fetch fetch;
 };
 
 /// Where `valid` rows of a factor lie, and where they go side by side.
@@ -46,6 +55,7 @@ using DenseTiles = std::array<void (*)(const DenseTile<T>&) noexcept, most_dense
 template <class T>
 struct DenseKernel {
   std::int64_t rows, vectors, lanes;                       // of the largest tile, the latter of a vector
+  std::int64_t points;                                     // of depth that a turn of a tile's loop takes
   std::array<DenseTiles<T>, most_dense_vectors> tiles[3];  // for each LeftFactor, of 1, 2, ... vectors
   void (*pack_neighbours)(const PackedTile<T>* tiles, std::int64_t count, std::int64_t step,
                           std::int64_t depth) noexcept;
@@ -54,7 +64,7 @@ struct DenseKernel {
 
 namespace portable {
 using simd::portable::Simd;
-constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0, points_together = 1;
+constexpr int dense_rows = 6, dense_vectors = 2, points_together = 1;
 constexpr bool fetches_ahead = true;
 #include "kernels/cpu/dense_gemm_tile.inc"
 }  // namespace portable
@@ -65,7 +75,7 @@ constexpr bool fetches_ahead = true;
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using simd::avx2::Simd;
-constexpr int dense_rows = 6, dense_vectors = 2, folded_rows = 0, points_together = 2;
+constexpr int dense_rows = 6, dense_vectors = 2, points_together = 2;
 constexpr bool fetches_ahead = true;
 #include "kernels/cpu/dense_gemm_tile.inc"
 }  // namespace avx2
@@ -75,7 +85,7 @@ constexpr bool fetches_ahead = true;
 #pragma GCC target("avx512f,avx2,fma")
 namespace avx512 {
 using simd::avx512::Simd;
-constexpr int dense_rows = most_dense_rows, dense_vectors = most_dense_vectors, folded_rows = 4, points_together = 1;
+constexpr int dense_rows = most_dense_rows, dense_vectors = most_dense_vectors, points_together = 1;
 constexpr bool fetches_ahead = false;
 #include "kernels/cpu/dense_gemm_tile.inc"
 }  // namespace avx512
@@ -92,6 +102,46 @@ const DenseKernel<T>& dense_kernel(VectorSet set) noexcept {
   static_cast<void>(set);
   return portable::Dense<T>::kernel;
 }
+
+/// Lines of the cache that are wanted soon: `lines` of them `step` bytes apart, and more such, `apart` bytes from each
+/// other.
+struct Wanted {
+  const void* first;
+  std::int64_t step, lines, apart, sequences;
+};
+
+Wanted wanted(std::span<const std::byte> bytes) noexcept {
+  constexpr std::int64_t line = 64;
+  const auto lines = static_cast<std::int64_t>(bytes.size()) / line;
+  return {bytes.data(), line, lines, 0, lines > 0 ? 1 : 0};
+}
+
+/// What the tiles of a range fetch for those after them.
+class Ahead {
+ public:
+  static constexpr int most = 8;
+
+  void add(const Wanted& wanted) noexcept {
+    if (count_ < most && wanted.sequences > 0) wanted_[count_++] = wanted;
+  }
+  /// For a tile that fetches so many lines; `near` is fetched where nothing is wanted.
+  Fetch next(std::int64_t lines, const void* near) noexcept {
+    if (at_ == count_) return {static_cast<const char*>(near), 0};
+    const Wanted& w = wanted_[at_];
+    const Fetch fetch{static_cast<const char*>(w.first) + sequence_ * w.apart + line_ * w.step, w.step};
+    line_ += lines;
+    if (line_ >= w.lines) {
+      line_ = 0;
+      if (++sequence_ == w.sequences) sequence_ = 0, ++at_;
+    }
+    return fetch;
+  }
+
+ private:
+  Wanted wanted_[most];
+  int count_ = 0, at_ = 0;
+  std::int64_t sequence_ = 0, line_ = 0;
+};
 
 /// A factor of one tile.
 template <class T>
@@ -165,19 +215,15 @@ class Side {
       }
     }
   }
-  /// Fetches part `part` of `parts` of what `pack` reads of these tiles.
-  void fetch(std::int64_t begin, std::int64_t end, std::int64_t k, std::int64_t depth, std::int64_t part,
-             std::int64_t parts) const noexcept {
-    begin = std::max(begin, first_packed_);
-    if (begin >= end || std::min(strides_.row, strides_.depth) != 1) return;
+  /// What `pack` reads of these tiles, or what is read of them where they stay.
+  [[nodiscard]] Wanted wanted(std::int64_t begin, std::int64_t end, std::int64_t k, std::int64_t depth) const noexcept {
+    if (std::min(strides_.row, strides_.depth) != 1) return {};
     constexpr std::int64_t line = 64 / sizeof(T);
     const std::int64_t rows = std::min(first(end), count_) - first(begin);
     const T* const from = from_ + first(begin) * strides_.row + k * strides_.depth;
     const auto [count, step, length] =
         strides_.row == 1 ? std::array{depth, strides_.depth, rows} : std::array{rows, strides_.row, depth};
-    for (std::int64_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
-      for (std::int64_t at = 0; at < length; at += line) __builtin_prefetch(from + i * step + at, 0, 2);
-    }
+    return {from, step * std::int64_t{sizeof(T)}, count, 64, (length + line - 1) / line};
   }
   /// Where a tile lies from point k on.
   [[nodiscard]] Factor<T> factor(std::int64_t tile, std::int64_t k, const Packed<T>& packed) const noexcept {
@@ -232,18 +278,16 @@ struct TileRange {
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return (row_end - row_begin) * (column_end - column_begin); }
 };
-/// `between(i)` is called before tile i of the range.
-template <class T, class Between>
+template <class T>
 void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const TileRange& range,
                     const Packed<T>& packed_rows, const Packed<T>& packed_columns, T* result, std::int64_t result_row,
-                    const Between& between) noexcept {
+                    Ahead& ahead) noexcept {
   const auto& of_left = kernel.tiles[static_cast<int>(sides.left)];
-  std::int64_t tile = 0;
+  const std::int64_t lines = range.depth / kernel.points;
   for (std::int64_t m = range.row_begin; m < range.row_end; ++m) {
     const Factor<T> left = sides.rows.factor(m, range.k, packed_rows);
     const std::int64_t row = sides.rows.first(m), count = sides.rows.width(m);
     for (std::int64_t n = range.column_begin; n < range.column_end; ++n) {
-      between(tile++);
       const Factor<T> right = sides.columns.factor(n, range.k, packed_columns);
       const auto vectors = static_cast<std::size_t>(sides.columns.width(n) / kernel.lanes);
       of_left[vectors - 1][static_cast<std::size_t>(count - 1)](
@@ -255,16 +299,21 @@ void multiply_tiles(const Sides<T>& sides, const DenseKernel<T>& kernel, const T
            .result = result + row * result_row + sides.columns.first(n),
            .result_step = result_row,
            .columns = sides.columns.valid(n),
-           .accumulate = range.k > 0});
+           .accumulate = range.k > 0,
+           .fetch = ahead.next(lines, left.at)});
     }
   }
 }
 
-/// Into how many strips a side is cut: one per tile where these are few; else four tiles or so together use what the
-/// second cache has of the other side. Eight strips, or a multiple of it, go evenly into most numbers of threads.
+constexpr std::int64_t tiles_together = 4;
+
+/// Into how many strips a side is cut for threads to share: one per tile where these are few; else four tiles or so
+/// together use what the second cache has of the other side. Eight strips, or a multiple of it, go evenly into most
+/// numbers of threads.
 std::int64_t strips_of(std::int64_t tiles) noexcept {
-  constexpr std::int64_t few = 16, even = 8, together = 4;
-  return tiles < few ? tiles : std::max<std::int64_t>(1, (tiles + even * together / 2) / (even * together)) * even;
+  constexpr std::int64_t few = 16, even = 8;
+  return tiles < few ? tiles
+                     : std::max<std::int64_t>(1, (tiles + even * tiles_together / 2) / (even * tiles_together)) * even;
 }
 
 /// A whole side, packed where it does not stay.
@@ -304,14 +353,21 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
   const std::int64_t depth = product.depth;
 
   // The longer side is cut into strips. A task has one of them and a block of the other side; it packs its strip, a
-  // piece of depth at a time, which then stays in the second cache, and fetches the next piece meanwhile. The other
-  // side is packed before, for all.
-  const bool cut_columns = product.columns >= product.rows;
+  // piece of depth at a time, which then stays in the second cache, and fetches the next piece, or the next strip's
+  // first, meanwhile. The other side is packed before, for all. What is too small to be shared by threads has few
+  // tasks, and rather packs nothing before.
+  constexpr std::int64_t small = 1 << 18;  // multiply-adds
+  const bool rows_stay =
+      product.rows * product.columns * depth <= small && !sides.rows.needs_memory() && sides.columns.needs_memory();
+  const bool cut_columns = product.columns >= product.rows || rows_stay;
   const Side<T>& own = cut_columns ? sides.columns : sides.rows;
   const Side<T>& shared = cut_columns ? sides.rows : sides.columns;
   constexpr std::int64_t longest_block = 512;
-  const std::int64_t strips = strips_of(own.tiles());
-  const std::int64_t blocks = (shared.first(shared.tiles()) + longest_block - 1) / longest_block;
+  const std::int64_t strips = rows_stay ? (own.tiles() + tiles_together - 1) / tiles_together : strips_of(own.tiles());
+  const std::int64_t blocks = rows_stay ? 1 : (shared.first(shared.tiles()) + longest_block - 1) / longest_block;
+
+  constexpr std::int64_t near_bytes = 1 << 17;  // a side of so much is likely to be in the second cache
+  const bool is_far = own.first(own.tiles()) * depth * static_cast<std::int64_t>(sizeof(T)) > near_bytes;
 
   const Packed<T> packed_shared{memory_for<Scratch::packed_factor>(shared, shared.first(shared.tiles()) * depth), 0, 0,
                                 depth};
@@ -321,6 +377,7 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
   std::atomic<bool> complete = true;
   executor.parallel_for(strips * blocks, [&](std::int64_t task) {
     const std::int64_t strip = task % strips, block = task / strips;
+    const std::int64_t later = (task + executor.threads()) % strips;  // what this thread is likely to have next
     const std::int64_t own_begin = strip * own.tiles() / strips, own_end = (strip + 1) * own.tiles() / strips;
     const std::int64_t shared_begin = block * shared.tiles() / blocks,
                        shared_end = (block + 1) * shared.tiles() / blocks;
@@ -334,12 +391,17 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
       const std::int64_t length = std::min(chain_depth, depth - k), next = std::min(chain_depth, depth - k - length);
       const Packed<T> packed_own{memory, own.first(own_begin), k, length};
       own.pack(own_begin, own_end, k, length, packed_own);
+      Ahead ahead;
+      if (next > 0) {
+        ahead.add(own.wanted(own_begin, own_end, k + length, next));
+      } else if (is_far && later != strip) {
+        ahead.add(own.wanted(later * own.tiles() / strips, (later + 1) * own.tiles() / strips, 0,
+                             std::min(depth, chain_depth)));
+      }
       const TileRange range = cut_columns ? TileRange{shared_begin, shared_end, own_begin, own_end, k, length}
                                           : TileRange{own_begin, own_end, shared_begin, shared_end, k, length};
       multiply_tiles(sides, kernel, range, cut_columns ? packed_shared : packed_own,
-                     cut_columns ? packed_own : packed_shared, result, result_row, [&](std::int64_t tile) {
-                       if (next > 0) own.fetch(own_begin, own_end, k + length, next, tile, range.tiles());
-                     });
+                     cut_columns ? packed_own : packed_shared, result, result_row, ahead);
     }
   });
   return complete.load(std::memory_order_relaxed);
@@ -360,6 +422,9 @@ void dense_gemm_rows(const MatrixProduct& product, const float* left, const floa
       depth};
   if (packed_columns.at != nullptr) pack_all(whole.columns, depth, packed_columns, executor);
 
+  const auto rows_of = [&](std::int64_t first, std::int64_t count) {
+    return Side<float>::of_rows(left + first * left_strides.row, left_strides, count, kernel);
+  };
   const std::int64_t strips = (rows + most_rows_used - 1) / most_rows_used;
   std::atomic<std::int64_t> next = 0;
   executor.parallel_for(std::min<std::int64_t>(strips, executor.threads()), [&](std::int64_t worker) {
@@ -383,8 +448,15 @@ void dense_gemm_rows(const MatrixProduct& product, const float* left, const floa
         continue;
       }
       Sides<float> sides = whole;
-      sides.rows = Side<float>::of_rows(from, left_strides, count, kernel);
+      sides.rows = rows_of(first, count);
       if (sides.left != LeftFactor::packed) sides.rows.stay();
+      Ahead ahead;
+      for (std::size_t i = 0; i < Ahead::most - 1; ++i) ahead.add(wanted(user.reads(first, count, i)));
+      if (strip + 1 < strips) {
+        const std::int64_t later = (strip + 1) * rows / strips;
+        const Side<float> side = rows_of(later, (strip + 2) * rows / strips - later);
+        ahead.add(side.wanted(0, side.tiles(), 0, std::min(depth, chain_depth)));
+      }
       for (std::int64_t k = 0; k < depth; k += chain_depth) {
         const std::int64_t length = std::min(chain_depth, depth - k);
         const Packed<float> packed_rows{packed_left, 0, k, length};
@@ -393,7 +465,7 @@ void dense_gemm_rows(const MatrixProduct& product, const float* left, const floa
         for (std::int64_t begin = 0; begin < sides.columns.tiles(); begin += block) {
           const std::int64_t end = std::min(sides.columns.tiles(), begin + block);
           multiply_tiles(sides, kernel, {0, sides.rows.tiles(), begin, end, k, length}, packed_rows, packed_columns,
-                         result, columns, [](std::int64_t) {});
+                         result, columns, ahead);
         }
       }
       user.use(first, count, result);

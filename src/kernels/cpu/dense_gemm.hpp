@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <linseed/core/executor.hpp>
 
@@ -28,6 +30,11 @@ class RowUser {
   virtual ~RowUser() = default;
   /// Rows [first, first + count) of the product lie one after the other at `rows`.
   virtual void use(std::int64_t first, std::int64_t count, float* rows) const noexcept = 0;
+  /// What use() reads besides for these rows, of the i-th array: it is fetched meanwhile. Empty beyond the last.
+  virtual std::span<const std::byte> reads(std::int64_t /*first*/, std::int64_t /*count*/,
+                                           std::size_t /*i*/) const noexcept {
+    return {};
+  }
 };
 constexpr std::int64_t most_rows_used = 54;  ///< at once
 

@@ -149,10 +149,6 @@ struct Simd<float> {
   }
   static Vector add(Vector a, Vector b) noexcept { return _mm512_add_ps(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_ps(a, b, c); }
-  /// sum += value * b, where the multiply-add reads the value itself.
-  static void add_product(Vector& sum, const float& value, Vector b) noexcept {
-    asm("vfmadd231ps %1%{1to16%}, %2, %0" : "+v"(sum) : "m"(value), "v"(b));
-  }
   static void transpose(Vector (&rows)[16]) noexcept {
     constexpr __mmask16 all = 0xffff;  // the forms without a mask: -Wmaybe-uninitialized in GCC 12
     Vector t[16];
@@ -197,10 +193,6 @@ struct Simd<double> {
   }
   static Vector add(Vector a, Vector b) noexcept { return _mm512_add_pd(a, b); }
   static Vector multiply_add(Vector a, Vector b, Vector c) noexcept { return _mm512_fmadd_pd(a, b, c); }
-  /// sum += value * b, where the multiply-add reads the value itself.
-  static void add_product(Vector& sum, const double& value, Vector b) noexcept {
-    asm("vfmadd231pd %1%{1to8%}, %2, %0" : "+v"(sum) : "m"(value), "v"(b));
-  }
   static void transpose(Vector (&rows)[8]) noexcept {
     constexpr __mmask8 all = 0xff;
     Vector t[8];  // t[2 * p + c]: columns c, 2 + c, 4 + c and 6 + c of two rows
