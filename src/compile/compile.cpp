@@ -28,6 +28,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point start) {
 std::vector<std::string_view> pass_names() {
   std::vector<std::string_view> names;
   for (const Pass& pass : simplifications()) names.push_back(pass.name);
+  names.push_back(reassociation_pass().name);
   names.push_back(layout_pass(best_vector_set()).name);
   names.push_back(winograd_pass().name);
   names.push_back(fusion);
@@ -60,11 +61,15 @@ std::shared_ptr<const Compiled> compile(Program program, Options options) {
   const auto simplify = [&] {
     for (const Pass& pass : simplifications()) run(pass);
   };
+  const auto run_and_simplify = [&](const Pass& pass) {
+    const auto* before = &program.data();
+    run(pass);
+    if (&program.data() != before) simplify();
+  };
   simplify();
   simplify();
-  const auto* before = &program.data();
-  run(layout_pass(options.vectors));
-  if (&program.data() != before) simplify();
+  run_and_simplify(reassociation_pass());
+  run_and_simplify(layout_pass(options.vectors));
   run(winograd_pass());
   const auto start = std::chrono::steady_clock::now();
   const std::size_t nodes = program.size();

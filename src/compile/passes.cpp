@@ -13,6 +13,7 @@
 #include <linseed/ops/shape.hpp>
 
 #include "compile/layout.hpp"
+#include "compile/reassociation.hpp"
 #include "compile/rewriter.hpp"
 #include "compile/winograd.hpp"
 #include "core/array_node.hpp"
@@ -317,6 +318,10 @@ std::span<const Pass> simplifications() {
       {"dead_code", "drops what no output needs", dead_code},
   };
   return all;
+}
+
+Pass reassociation_pass() {
+  return {"reassociation", "adds what is the same along some axes before it is added to elements", reassociation};
 }
 
 Pass layout_pass(VectorSet vectors) {

@@ -19,7 +19,9 @@ struct Pass {
 
 /// constant_folding, algebra, common_subexpressions, dead_code: what one simplifies lets another find more.
 std::span<const Pass> simplifications();
-/// layout: runs once, on a program that is simple.
+/// reassociation: runs once, on a program that is simple, since it hides what algebra looks for.
+Pass reassociation_pass();
+/// layout: runs once, after it.
 Pass layout_pass(VectorSet vectors);
 /// winograd: runs once, after layout.
 Pass winograd_pass();

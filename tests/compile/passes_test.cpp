@@ -121,7 +121,7 @@ TEST_CASE("an unknown pass is an error that lists the known ones") {
   const auto f = jit([](const Array& a) { return a + 1; }, {.disabled_passes = {"magic"}});
   CHECK(error_of<ValueError>([&] { return f(x); }) ==
         "[jit] There is no such pass.\n  got: magic\n  expected: constant_folding, algebra, common_subexpressions, "
-        "dead_code, layout, winograd, fusion, rematerialization, phases, windows");
+        "dead_code, reassociation, layout, winograd, fusion, rematerialization, phases, windows");
   CHECK(f.trace_count() == 0);
 }
 
