@@ -152,7 +152,8 @@ def page(options, table, old):
         f"registers alone, measured in the same run, and the share of a step of {NOMINAL_FLOPS['lenet_train'] * 1e-6:.0f} "
         "MFLOP.",
         "",
-        f"{processor()}, {os.cpu_count()} cores. The latest run: {options.rounds} rounds of {options.seconds:g} s, by "
+        f"{processor()}, {os.cpu_count()} cores. The latest run: {options.rounds} round{'s' * (options.rounds > 1)} of "
+        f"{options.seconds:g} s, by "
         "`tests/benchmarks/run.sh`, which leaves the rows of jobs that it is not asked for as they are.",
         "",
         "<!-- brief: milliseconds per step -->",

@@ -377,7 +377,7 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
   std::atomic<bool> complete = true;
   executor.parallel_for(strips * blocks, [&](std::int64_t task) {
     const std::int64_t strip = task % strips, block = task / strips;
-    const std::int64_t later = (task + executor.threads()) % strips;  // what this thread is likely to have next
+    const std::int64_t later = (task + 1) % strips;  // what this thread is likely to have next
     const std::int64_t own_begin = strip * own.tiles() / strips, own_end = (strip + 1) * own.tiles() / strips;
     const std::int64_t shared_begin = block * shared.tiles() / blocks,
                        shared_end = (block + 1) * shared.tiles() / blocks;
@@ -426,50 +426,47 @@ void dense_gemm_rows(const MatrixProduct& product, const float* left, const floa
     return Side<float>::of_rows(left + first * left_strides.row, left_strides, count, kernel);
   };
   const std::int64_t strips = (rows + most_rows_used - 1) / most_rows_used;
-  std::atomic<std::int64_t> next = 0;
-  executor.parallel_for(std::min<std::int64_t>(strips, executor.threads()), [&](std::int64_t worker) {
+  executor.parallel_for(strips, [&](std::int64_t strip, int worker) {
     float* const result = memory + worker * most_rows_used * columns;
     float* const packed_left =
         memory_for<Scratch::packed_strip>(whole.rows, most_rows_used * std::min(depth, chain_depth));
-    for (std::int64_t strip = next.fetch_add(1); strip < strips; strip = next.fetch_add(1)) {
-      const std::int64_t first = strip * rows / strips, count = (strip + 1) * rows / strips - first;
-      const float* const from = left + first * left_strides.row;
-      if (packed_left == nullptr || packed_columns.at == nullptr) {
-        Lattice row_places, depth_places;
-        row_places.extent[3] = count;
-        row_places.stride[0][3] = left_strides.row;
-        row_places.stride[1][3] = columns;
-        depth_places.extent[3] = depth;
-        depth_places.stride[0][3] = left_strides.depth;
-        depth_places.stride[1][3] = right_strides.depth;
-        offset_gemm(from, row_places, depth_places, right, {columns, right_strides.row}, result, /*accumulate=*/false,
-                    executor.vectors());
-        user.use(first, count, result);
-        continue;
-      }
-      Sides<float> sides = whole;
-      sides.rows = rows_of(first, count);
-      if (sides.left != LeftFactor::packed) sides.rows.stay();
-      Ahead ahead;
-      for (std::size_t i = 0; i < Ahead::most - 1; ++i) ahead.add(wanted(user.reads(first, count, i)));
-      if (strip + 1 < strips) {
-        const std::int64_t later = (strip + 1) * rows / strips;
-        const Side<float> side = rows_of(later, (strip + 2) * rows / strips - later);
-        ahead.add(side.wanted(0, side.tiles(), 0, std::min(depth, chain_depth)));
-      }
-      for (std::int64_t k = 0; k < depth; k += chain_depth) {
-        const std::int64_t length = std::min(chain_depth, depth - k);
-        const Packed<float> packed_rows{packed_left, 0, k, length};
-        sides.rows.pack(0, sides.rows.tiles(), k, length, packed_rows);
-        const std::int64_t block = 256 / (kernel.vectors * kernel.lanes);  // columns that stay in the second cache
-        for (std::int64_t begin = 0; begin < sides.columns.tiles(); begin += block) {
-          const std::int64_t end = std::min(sides.columns.tiles(), begin + block);
-          multiply_tiles(sides, kernel, {0, sides.rows.tiles(), begin, end, k, length}, packed_rows, packed_columns,
-                         result, columns, ahead);
-        }
-      }
+    const std::int64_t first = strip * rows / strips, count = (strip + 1) * rows / strips - first;
+    const float* const from = left + first * left_strides.row;
+    if (packed_left == nullptr || packed_columns.at == nullptr) {
+      Lattice row_places, depth_places;
+      row_places.extent[3] = count;
+      row_places.stride[0][3] = left_strides.row;
+      row_places.stride[1][3] = columns;
+      depth_places.extent[3] = depth;
+      depth_places.stride[0][3] = left_strides.depth;
+      depth_places.stride[1][3] = right_strides.depth;
+      offset_gemm(from, row_places, depth_places, right, {columns, right_strides.row}, result, /*accumulate=*/false,
+                  executor.vectors());
       user.use(first, count, result);
+      return;
     }
+    Sides<float> sides = whole;
+    sides.rows = rows_of(first, count);
+    if (sides.left != LeftFactor::packed) sides.rows.stay();
+    Ahead ahead;
+    for (std::size_t i = 0; i < Ahead::most - 1; ++i) ahead.add(wanted(user.reads(first, count, i)));
+    if (strip + 1 < strips) {
+      const std::int64_t later = (strip + 1) * rows / strips;
+      const Side<float> side = rows_of(later, (strip + 2) * rows / strips - later);
+      ahead.add(side.wanted(0, side.tiles(), 0, std::min(depth, chain_depth)));
+    }
+    for (std::int64_t k = 0; k < depth; k += chain_depth) {
+      const std::int64_t length = std::min(chain_depth, depth - k);
+      const Packed<float> packed_rows{packed_left, 0, k, length};
+      sides.rows.pack(0, sides.rows.tiles(), k, length, packed_rows);
+      const std::int64_t block = 256 / (kernel.vectors * kernel.lanes);  // columns that stay in the second cache
+      for (std::int64_t begin = 0; begin < sides.columns.tiles(); begin += block) {
+        const std::int64_t end = std::min(sides.columns.tiles(), begin + block);
+        multiply_tiles(sides, kernel, {0, sides.rows.tiles(), begin, end, k, length}, packed_rows, packed_columns,
+                       result, columns, ahead);
+      }
+    }
+    user.use(first, count, result);
   });
 }
 
