@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -205,8 +207,6 @@ class ChainBuilder {
     emit(Form::running_none, action.op, {a, b});
   }
 
-  static bool can_pair(MicroOp op) noexcept { return op == MicroOp::Add || op == MicroOp::Sub || op == MicroOp::Mul; }
-
   /// Makes one step of neighbours wherever there is a form for both: half of a simple step is getting to it.
   void join_steps() {
     std::vector<ChainStep> all = std::move(steps_);
@@ -225,17 +225,22 @@ class ChainBuilder {
     }
   }
   static std::optional<ChainStep> joined(const ChainStep& a, const ChainStep& b) noexcept {
-    const std::uint16_t m = a.places[0], n = a.places[1];
-    const std::uint16_t other = b.places[0];
+    if (b.form == Form::accumulate) return joined_sums(b, a);
+    if (a.form == Form::accumulate) return joined_sums(a, b);
+    const std::uint16_t m = a.places[0], n = a.places[1], other = b.places[0];
     if (b.form == Form::running_first && has(functions_of_pairs, a.op) && has(functions_of_pairs, b.op)) {
       if (a.form == Form::running_first) return ChainStep{Form::running_first_pair, a.op, 2, {m, other}, b.op};
       if (a.form == Form::running_none) return ChainStep{Form::running_none_pair, a.op, 3, {m, n, other}, b.op};
     }
-    if (a.form == Form::accumulate && other != m) {
-      if (b.form == Form::accumulate_square) return ChainStep{Form::accumulate_powers, a.op, 2, {m, other}};
-      if (b.form == Form::accumulate_product) return ChainStep{Form::accumulate_both, a.op, 3, {m, other, b.places[1]}};
-    }
     return std::nullopt;
+  }
+  /// A sum of the running values and another one, next to each other in either order.
+  static std::optional<ChainStep> joined_sums(const ChainStep& sum, const ChainStep& other) noexcept {
+    const std::uint16_t m = sum.places[0], n = other.places[0];
+    if (m == n) return std::nullopt;
+    if (other.form == Form::accumulate_square) return ChainStep{Form::accumulate_powers, sum.op, 2, {m, n}};
+    if (other.form != Form::accumulate_product) return std::nullopt;
+    return ChainStep{Form::accumulate_both, sum.op, 3, {m, n, other.places[1]}};
   }
   /// The steps of s * (m - s), where s was stored to be read again: as in the derivatives of sigmoid.
   [[nodiscard]] bool joins_to_times_difference(const std::vector<ChainStep>& all, std::size_t k) const noexcept {
