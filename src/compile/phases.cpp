@@ -19,15 +19,21 @@ bool is_one_of(const Op* op, std::initializer_list<const Op*> ops) noexcept {
   return std::find(ops.begin(), ops.end(), op) != ops.end();
 }
 
-bool is_conv_in_lanes(const Node& node) noexcept {
-  return is_one_of(node.op, {&ops::conv_in_lanes, &ops::conv_input_grad_in_lanes, &ops::conv_kernel_grad_in_lanes});
+/// Convolutions in lanes and their inputs' gradients.
+bool gathers_in_lanes(const Node& node) noexcept {
+  return is_one_of(node.op, {&ops::conv_in_lanes, &ops::conv_input_grad_in_lanes, &ops::conv_winograd_in_lanes,
+                             &ops::conv_input_grad_winograd_in_lanes});
 }
+bool sums_in_lanes(const Node& node) noexcept {
+  return is_one_of(node.op, {&ops::conv_kernel_grad_in_lanes, &ops::conv_kernel_grad_winograd_in_lanes});
+}
+bool is_conv_in_lanes(const Node& node) noexcept { return gathers_in_lanes(node) || sums_in_lanes(node); }
 
 /// Whether a kernel call on a piece of the operands gives that piece of the result: pieces are cut from the first axis.
 bool keeps_first_axis(const Node& node) noexcept {
   if (node.op == &ops::transpose) return std::get<attr::Transpose>(node.attributes).permutation[0] == 0;
-  return is_one_of(node.op, {&ops::conv_in_lanes, &ops::conv_input_grad_in_lanes, &ops::window_sum,
-                             &ops::window_sum_transpose, &ops::max_pool, &ops::max_pool_grad, &ops::max_pool_gather});
+  return gathers_in_lanes(node) || is_one_of(node.op, {&ops::window_sum, &ops::window_sum_transpose, &ops::max_pool,
+                                                       &ops::max_pool_grad, &ops::max_pool_gather});
 }
 
 /// Decides which groups run in blocks, and when.
@@ -121,7 +127,7 @@ class Phases {
   [[nodiscard]] bool can_run_in_blocks(const Group& group) const {
     if (!group.fused) {
       const Node& self = node(group.nodes.front());
-      if (!keeps_first_axis(self) && self.op != &ops::conv_kernel_grad_in_lanes) return false;
+      if (!keeps_first_axis(self) && !sums_in_lanes(self)) return false;
       if (!is_sum_over_blocks(self) && !divides(self.result.shape)) return false;
       for (std::size_t i = 0; i < self.operands.size(); ++i) {
         if (is_read_in_blocks(program_, self, i) && !divides(node(self.operands[i]).result.shape)) return false;
@@ -189,13 +195,11 @@ class Phases {
 
 }  // namespace
 
-bool is_sum_over_blocks(const Node& node) noexcept {
-  return node.op == &ops::reduce_sum || node.op == &ops::conv_kernel_grad_in_lanes;
-}
+bool is_sum_over_blocks(const Node& node) noexcept { return node.op == &ops::reduce_sum || sums_in_lanes(node); }
 
 bool is_read_in_blocks(const ProgramData& program, const Node& node, std::size_t index) {
-  if (is_one_of(node.op, {&ops::conv_in_lanes, &ops::conv_input_grad_in_lanes})) return index == 0;
-  if (node.op == &ops::conv_kernel_grad_in_lanes || keeps_first_axis(node)) return true;
+  if (gathers_in_lanes(node)) return index == 0;
+  if (sums_in_lanes(node) || keeps_first_axis(node)) return true;
   const auto access = operand_access(program, node, index);
   return access && access->kind != Access::Kind::periodic;
 }

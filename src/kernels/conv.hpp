@@ -39,6 +39,9 @@ bool suits_lanes(const attr::Conv& conv, const Shape& y, ConvResult result, bool
 /// Whether the convolution with output [N, ...] `y`, or its input's gradient, takes clearly less work by Winograd's
 /// tiles. The gradient of the kernel does where the convolution does.
 bool suits_winograd(const attr::Conv& conv, const Shape& y, bool input_grad) noexcept;
+/// Whether a result of the float32 convolution in lanes with output `y`, in lanes, takes clearly less work by
+/// Winograd's tiles along rows.
+bool suits_winograd_in_lanes(const attr::Conv& conv, const Shape& y, ConvResult result) noexcept;
 
 void conv(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
@@ -50,6 +53,12 @@ void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const 
 void conv_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_input_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
 void conv_kernel_grad_winograd(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+// By Winograd's F(4, 3) and F(4, 5) along rows; those in lanes take the rest.
+void conv_winograd_in_lanes(const Attributes&, std::span<const Input>, const Output&, const Executor&) noexcept;
+void conv_input_grad_winograd_in_lanes(const Attributes&, std::span<const Input>, const Output&,
+                                       const Executor&) noexcept;
+void conv_kernel_grad_winograd_in_lanes(const Attributes&, std::span<const Input>, const Output&,
+                                        const Executor&) noexcept;
 
 template <ConvResult result>
 Choice choose_conv(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
@@ -57,6 +66,8 @@ template <ConvResult result>
 Choice choose_conv_in_lanes(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 template <ConvResult result>
 Choice choose_conv_winograd(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
+template <ConvResult result>
+Choice choose_conv_winograd_in_lanes(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 }  // namespace cpu
 
 }  // namespace linseed::kernels

@@ -247,6 +247,8 @@ struct Trilinear {
 using Ordinary = Trilinear<ops::conv, ops::conv_input_grad, ops::conv_kernel_grad>;
 using InLanes = Trilinear<ops::conv_in_lanes, ops::conv_input_grad_in_lanes, ops::conv_kernel_grad_in_lanes>;
 using Winograd = Trilinear<ops::conv_winograd, ops::conv_input_grad_winograd, ops::conv_kernel_grad_winograd>;
+using WinogradInLanes = Trilinear<ops::conv_winograd_in_lanes, ops::conv_input_grad_winograd_in_lanes,
+                                  ops::conv_kernel_grad_winograd_in_lanes>;
 
 }  // namespace
 
@@ -286,11 +288,31 @@ constexpr Op conv_input_grad_winograd =
 constexpr Op conv_kernel_grad_winograd =
     conv_op("conv_kernel_grad_winograd", kernel_grad_rule<ordinary>, Winograd::of_kernel, ref::conv_kernel_grad,
             cpu::conv_kernel_grad_winograd, cpu::choose_conv_winograd<ConvResult::kernel_grad>);
+constexpr Op conv_winograd_in_lanes =
+    conv_op("conv_winograd_in_lanes", conv_rule<in_lanes>, WinogradInLanes::of_output, ref::conv_in_lanes,
+            cpu::conv_winograd_in_lanes, cpu::choose_conv_winograd_in_lanes<ConvResult::output>);
+constexpr Op conv_input_grad_winograd_in_lanes =
+    conv_op("conv_input_grad_winograd_in_lanes", input_grad_rule<in_lanes>, WinogradInLanes::of_input,
+            ref::conv_input_grad_in_lanes, cpu::conv_input_grad_winograd_in_lanes,
+            cpu::choose_conv_winograd_in_lanes<ConvResult::input_grad>);
+constexpr Op conv_kernel_grad_winograd_in_lanes =
+    conv_op("conv_kernel_grad_winograd_in_lanes", kernel_grad_rule<in_lanes>, WinogradInLanes::of_kernel,
+            ref::conv_kernel_grad_in_lanes, cpu::conv_kernel_grad_winograd_in_lanes,
+            cpu::choose_conv_winograd_in_lanes<ConvResult::kernel_grad>);
 
 Family conv_family() {
-  static constexpr const Op* all[] = {&conv,          &conv_input_grad,          &conv_kernel_grad,
-                                      &conv_in_lanes, &conv_input_grad_in_lanes, &conv_kernel_grad_in_lanes,
-                                      &conv_winograd, &conv_input_grad_winograd, &conv_kernel_grad_winograd};
+  static constexpr const Op* all[] = {&conv,
+                                      &conv_input_grad,
+                                      &conv_kernel_grad,
+                                      &conv_in_lanes,
+                                      &conv_input_grad_in_lanes,
+                                      &conv_kernel_grad_in_lanes,
+                                      &conv_winograd,
+                                      &conv_input_grad_winograd,
+                                      &conv_kernel_grad_winograd,
+                                      &conv_winograd_in_lanes,
+                                      &conv_input_grad_winograd_in_lanes,
+                                      &conv_kernel_grad_winograd_in_lanes};
   return all;
 }
 

@@ -12,6 +12,8 @@ extern const Op conv, conv_input_grad, conv_kernel_grad;
 extern const Op conv_in_lanes, conv_input_grad_in_lanes, conv_kernel_grad_in_lanes;
 /// The same of ordinary arrays by Winograd's F(4x4, 3x3): fewer products, slightly larger rounding errors.
 extern const Op conv_winograd, conv_input_grad_winograd, conv_kernel_grad_winograd;
+/// The same in lanes, by Winograd's F(4, 3) and F(4, 5) along rows.
+extern const Op conv_winograd_in_lanes, conv_input_grad_winograd_in_lanes, conv_kernel_grad_winograd_in_lanes;
 
 Family conv_family();
 

@@ -74,6 +74,12 @@ TEST_CASE("explain() says which routine a convolution and its gradients take") {
       "conv_input_grad_in_lanes  [lanes 5x5, 614 kFLOP]\n"
       "conv_kernel_grad_in_lanes  [lanes 5x5, 614 kFLOP]\n",
       {32, 8, 8, 1}, {5, 5, 1, 6});
+  // 2 * 8 points * 2 tiles of a row * 8 rows * 32 samples * 5 rows of taps * 6 * 16: two fifths of the plain sums
+  check_conv(
+      "conv_winograd_in_lanes  [winograd_rows 5x5, 3.93 MFLOP]\n"
+      "conv_input_grad_winograd_in_lanes  [winograd_rows 5x5, 3.93 MFLOP]\n"
+      "conv_kernel_grad_winograd_in_lanes  [winograd_rows 5x5, 3.93 MFLOP]\n",
+      {32, 8, 8, 6}, {5, 5, 6, 16});
   check_conv(
       "conv  [lanes 5x5, 192 kFLOP]\n"
       "conv_input_grad  [lanes 5x5, 192 kFLOP]\n"

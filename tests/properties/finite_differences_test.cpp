@@ -347,12 +347,16 @@ void add_windows(std::vector<Case>& cases) {
                          .groups = 1,
                          .input_shape = {16, 2, 3, 1},
                          .kernel_shape = {3, 2, 1, 2}};
-  const Function in_lanes = [lanes](const Arrays& a) { return apply_op(ops::conv_in_lanes, {a[0], a[1]}, lanes); };
   const Shape lanes_x{1, 2, 3, 16}, lanes_output{1, 2, 1, 32};
-  cases.push_back({"conv_in_lanes", {lanes_x, lanes.kernel_shape}, in_lanes});
-  cases.push_back({"conv_input_grad_in_lanes", {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 0)});
-  cases.push_back(
-      {"conv_kernel_grad_in_lanes", {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 1)});
+  const auto push_in_lanes = [&](const std::string& name, const Op& op) {
+    const Function in_lanes = [lanes, &op](const Arrays& a) { return apply_op(op, {a[0], a[1]}, lanes); };
+    cases.push_back({"conv" + name, {lanes_x, lanes.kernel_shape}, in_lanes});
+    cases.push_back({"conv_input_grad" + name, {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 0)});
+    cases.push_back(
+        {"conv_kernel_grad" + name, {lanes_x, lanes.kernel_shape, lanes_output}, pull_back_of(in_lanes, 1)});
+  };
+  push_in_lanes("_in_lanes", ops::conv_in_lanes);
+  push_in_lanes("_winograd_in_lanes", ops::conv_winograd_in_lanes);
 
   const attr::Conv tiles{.strides = {1, 1},
                          .low = {1, 0},

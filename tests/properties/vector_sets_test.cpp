@@ -137,6 +137,8 @@ struct Attention {
 TEST_CASE("batch-norm LeNet, its samples in lanes, has the same bits on AVX2 and AVX-512") {
   check_sets(models::BNLeNet{}, optim::sgd(0.5), {.batch = {48, 14, 14, 1}, .steps = 40},
              "conv_in_lanes  [lanes 5x5, ");
+  check_sets(models::BNLeNet{}, optim::sgd(0.5), {.batch = {16, 28, 28, 1}},
+             "conv_kernel_grad_winograd_in_lanes  [winograd_rows 5x5, ");
 }
 
 TEST_CASE("a residual network by Winograd's tiles has the same bits on AVX2 and AVX-512") {

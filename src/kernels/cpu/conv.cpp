@@ -416,13 +416,6 @@ bool suits_lanes(const attr::Conv& conv, const Shape& y, ConvResult result, bool
 
 namespace {
 
-/// The problem of a convolution in lanes whose output is y.
-Problem problem_in_lanes(const Attributes& attributes, const Shape& y) noexcept {
-  Problem problem = forward_problem(std::get<attr::Conv>(attributes), y);
-  problem.samples *= kernels::lanes;
-  return problem;
-}
-
 bool runs_in_lanes(const Problem& problem, DType dtype, VectorSet set) noexcept {
   return dtype == DType::float32 && lanes::suits(problem, set);
 }
@@ -433,7 +426,7 @@ template <ConvResult result>
 Choice choose_conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                             VectorSet set) noexcept {
   const Shape& y = output_shape<result>(inputs, output);
-  const Problem problem = problem_of<result>(problem_in_lanes(attributes, y));
+  const Problem problem = problem_of<result>(problem_in_lanes(std::get<attr::Conv>(attributes), y));
   return {to_string(runs_in_lanes(problem, output.dtype, set) ? ConvRoutine::lanes : ConvRoutine::reference),
           flops_of(std::get<attr::Conv>(attributes), y.elements())};
 }
@@ -446,7 +439,7 @@ template Choice choose_conv_in_lanes<ConvResult::kernel_grad>(const Attributes&,
 
 void conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                    const Executor& executor) noexcept {
-  const Problem problem = problem_in_lanes(attributes, output.shape);
+  const Problem problem = problem_in_lanes(std::get<attr::Conv>(attributes), output.shape);
   if (!runs_in_lanes(problem, output.dtype, executor.vectors()) ||
       !lanes::gather(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
                      kernel_layout(problem), output.as<float>(), executor))
@@ -455,7 +448,8 @@ void conv_in_lanes(const Attributes& attributes, std::span<const Input> inputs, 
 
 void conv_input_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                               const Executor& executor) noexcept {
-  const Problem forward = problem_in_lanes(attributes, inputs[0].shape), problem = adjoint(forward);
+  const Problem forward = problem_in_lanes(std::get<attr::Conv>(attributes), inputs[0].shape),
+                problem = adjoint(forward);
   if (!runs_in_lanes(problem, output.dtype, executor.vectors()) ||
       !lanes::gather(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(),
                      flipped_layout(forward), output.as<float>(), executor))
@@ -464,7 +458,7 @@ void conv_input_grad_in_lanes(const Attributes& attributes, std::span<const Inpu
 
 void conv_kernel_grad_in_lanes(const Attributes& attributes, std::span<const Input> inputs, const Output& output,
                                const Executor& executor) noexcept {
-  const Problem problem = problem_in_lanes(attributes, inputs[1].shape);
+  const Problem problem = problem_in_lanes(std::get<attr::Conv>(attributes), inputs[1].shape);
   if (!runs_in_lanes(problem, output.dtype, executor.vectors()) ||
       !lanes::correlate(problem, lanes::Layout::lanes, inputs[0].as<float>(), inputs[1].as<float>(), output.as<float>(),
                         executor))

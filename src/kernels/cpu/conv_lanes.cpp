@@ -185,7 +185,7 @@ inline Vector add_neighbours(Vector a, Vector b) noexcept {
   return _mm256_add_ps(_mm256_shuffle_ps(a, b, 0x88), _mm256_shuffle_ps(a, b, 0xDD));
 }
 
-/// to[i] += the sum of the lanes of sums[i], which are added in pairs that are 8, 4, 2 and 1 apart.
+/// As declared in the header.
 void add_lanes(const float* sums, std::int64_t count, float* to) noexcept {
   std::int64_t i = 0;
   for (; i + 8 <= count; i += 8, sums += 8 * samples) {
@@ -303,6 +303,10 @@ bool suits(const Problem& problem, VectorSet set) noexcept {
 
 namespace {
 
+bool has_no_outputs(const Problem& problem) noexcept {
+  return problem.samples == 0 || problem.features == 0 || problem.axis[1].out == 0 || problem.axis[2].out == 0;
+}
+
 /// Rows of the ordinary input of the block from sample or strip `first` on, in lanes.
 void convert_rows(const Strips& strips, const float* x, std::int64_t first, std::int64_t begin, std::int64_t end,
                   const float* zeros, float* to, VectorSet set) noexcept {
@@ -359,11 +363,12 @@ void pack_weights(const Problem& problem, const float* w, const KernelLayout& ke
 
 }  // namespace
 
+void add_lanes(const float* sums, std::int64_t count, float* to) noexcept { avx2::add_lanes(sums, count, to); }
+
 bool gather(const Problem& whole, Layout layout, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
   if (!suits(whole, executor.vectors())) return false;
-  if (whole.samples == 0 || whole.features == 0 || whole.axis[1].out == 0 || whole.axis[2].out == 0)
-    return true;  // nothing to compute
+  if (has_no_outputs(whole)) return true;
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
   const Sizes sizes(problem);
@@ -448,6 +453,10 @@ bool gather(const Problem& whole, Layout layout, const float* x, const float* w,
 bool correlate(const Problem& whole, Layout layout, const float* x, const float* dy, float* dw,
                const Executor& executor) noexcept {
   if (!suits(whole, executor.vectors())) return false;
+  if (has_no_outputs(whole)) {
+    std::fill_n(dw, Sizes(whole).kernel, 0.0F);
+    return true;
+  }
   constexpr std::int64_t most_partials = 32, affordable = 1 << 18;  // elements
   const Strips strips(whole, layout);
   const Problem& problem = strips.problem();
@@ -504,7 +513,7 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
                         .first = block == begin};
       (wide ? avx512::correlate_plane : avx2::correlate_plane)(plane, lane_sums + sizes.kernel * samples, lane_sums);
     }
-    avx2::add_lanes(lane_sums, sizes.kernel, sums);
+    add_lanes(lane_sums, sizes.kernel, sums);
   });
   if (!complete.load(std::memory_order_relaxed)) return false;
   for (std::int64_t partial = 0; partial + 1 < partials; ++partial) {
@@ -516,6 +525,7 @@ bool correlate(const Problem& whole, Layout layout, const float* x, const float*
 #else
 
 bool suits(const Problem&, VectorSet) noexcept { return false; }
+void add_lanes(const float*, std::int64_t, float*) noexcept {}
 bool gather(const Problem&, Layout, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
   return false;
 }

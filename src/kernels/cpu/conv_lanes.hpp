@@ -32,4 +32,7 @@ bool gather(const Problem& problem, Layout layout, const float* x, const float* 
 bool correlate(const Problem& problem, Layout layout, const float* x, const float* dy, float* dw,
                const Executor& executor) noexcept;
 
+/// to[i] += the sum of the 16 lanes of sums[i], which are added in pairs that are 8, 4, 2 and 1 apart. With AVX2.
+void add_lanes(const float* sums, std::int64_t count, float* to) noexcept;
+
 }  // namespace linseed::kernels::cpu::lanes

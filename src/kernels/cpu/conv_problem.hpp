@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "kernels/conv.hpp"
 #include "kernels/kernel.hpp"
 
 // What a convolution kernel has to do, without attributes and shapes.
@@ -104,6 +105,13 @@ inline Problem forward_problem(const attr::Conv& conv, const Shape& y) noexcept 
     axis = {y[at + 1],    conv.input_shape[at + 1], conv.kernel_shape[at],   conv.strides[at],
             conv.low[at], conv.input_dilation[at],  conv.kernel_dilation[at]};
   }
+  return problem;
+}
+
+/// The same for an output in lanes.
+inline Problem problem_in_lanes(const attr::Conv& conv, const Shape& y) noexcept {
+  Problem problem = forward_problem(conv, y);
+  problem.samples *= lanes;
   return problem;
 }
 

@@ -16,7 +16,6 @@ namespace {
 constexpr std::int64_t points = 36;   // of a tile
 constexpr std::int64_t outputs = 4;   // of a tile, along each axis
 constexpr std::int64_t padding = 16;  // elements between planes, which would else meet in the same sets of a cache
-constexpr float near_point = 0.70710678118654752F, far_point = 1.41421356237309505F;
 
 /// The tiles of all samples, row by row.
 struct Tiles {
@@ -83,6 +82,7 @@ struct Transforms {
 
 namespace portable {
 using namespace vectors::portable;
+#include "kernels/cpu/winograd_points.inc"
 #include "kernels/cpu/winograd_tile.inc"
 }  // namespace portable
 
@@ -92,6 +92,7 @@ using namespace vectors::portable;
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 using namespace vectors::avx2;
+#include "kernels/cpu/winograd_points.inc"
 #include "kernels/cpu/winograd_tile.inc"
 }  // namespace avx2
 #pragma GCC pop_options
@@ -100,6 +101,7 @@ using namespace vectors::avx2;
 #pragma GCC target("avx512f,avx2,fma")
 namespace avx512 {
 using namespace vectors::avx512;
+#include "kernels/cpu/winograd_points.inc"
 #include "kernels/cpu/winograd_tile.inc"
 }  // namespace avx512
 #pragma GCC pop_options
