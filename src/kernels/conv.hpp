@@ -33,8 +33,8 @@ void conv_kernel_grad_in_lanes(const Attributes&, std::span<const Input>, const 
 namespace cpu {
 /// What the three ops compute.
 enum class ConvResult { output, input_grad, kernel_grad };
-/// Whether a result of the float32 convolution with output [N, ...] `y` is best computed in lanes: where its operands
-/// are there already, or are not.
+/// Whether a result of the float32 convolution with output [N, ...] `y` is best computed in lanes, by tiles along rows
+/// where they pay: where its operands are there already, or are not.
 bool suits_lanes(const attr::Conv& conv, const Shape& y, ConvResult result, bool in_lanes, VectorSet set) noexcept;
 /// Whether the convolution with output [N, ...] `y`, or its input's gradient, takes clearly less work by Winograd's
 /// tiles. The gradient of the kernel does where the convolution does.

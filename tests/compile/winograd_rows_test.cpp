@@ -174,6 +174,7 @@ TEST_CASE("the pass takes convolutions in lanes that tiles along rows make cheap
   if (best_vector_set() == VectorSet::portable) return;  // nothing is in lanes
   CHECK(taken({32, 14, 14, 6, 16, 5, 5}) == Taken{true, true, true});
   CHECK(taken({16, 28, 28, 8, 8, 3, 3}) == Taken{true, true, true});
+  CHECK(taken({32, 28, 28, 24, 24, 3, 3}) == Taken{true, true, true});   // for which the layout counts on them
   CHECK(taken({16, 28, 28, 1, 6, 5, 5}) == Taken{false, false, false});  // the transforms cost what the products save
   CHECK(taken({16, 5, 5, 6, 6, 5, 5}) == Taken{false, false, false});    // most of the last tiles is beyond the border
   CHECK(taken({16, 28, 28, 8, 8, 3, 3, {.strides = {2, 2}}}) == Taken{false, false, false});

@@ -409,9 +409,12 @@ void conv_kernel_grad(const Attributes& attributes, std::span<const Input> input
 bool suits_lanes(const attr::Conv& conv, const Shape& y, ConvResult result, bool in_lanes, VectorSet set) noexcept {
   const Problem forward = forward_problem(conv, y);
   const Problem problem = result == ConvResult::input_grad ? adjoint(forward) : forward;
-  return choose_conv_routine(
-             {.problem = problem, .result = result, .is_float32 = true, .vectors = set, .in_lanes = in_lanes}) ==
-         ConvRoutine::lanes;
+  return choose_conv_routine({.problem = problem,
+                              .result = result,
+                              .is_float32 = true,
+                              .vectors = set,
+                              .in_lanes = in_lanes,
+                              .by_rows = true}) == ConvRoutine::lanes;
 }
 
 namespace {

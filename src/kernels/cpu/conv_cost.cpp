@@ -10,6 +10,7 @@
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
 #include "kernels/cpu/product_cost.hpp"
+#include "kernels/cpu/winograd_rows.hpp"
 
 namespace linseed::kernels::cpu {
 
@@ -367,9 +368,13 @@ double conv_cost(ConvRoutine routine, const ConvWork& work) noexcept {
   if (routine == ConvRoutine::tiles) return tiles_cost(work);
   if (!work.is_float32) return never;
   switch (routine) {
-    case ConvRoutine::lanes:
+    case ConvRoutine::lanes: {
       if (!lanes::suits(p, work.vectors)) return never;
-      return (sums ? lanes_sums_cost : lanes_cost)(p, work.in_lanes ? 0 : 1);
+      const auto cost = sums ? lanes_sums_cost : lanes_cost;
+      const double plain = cost(p, 0), laid = work.in_lanes ? 0 : cost(p, 1) - plain;
+      const bool by_rows = work.by_rows && winograd_rows::fits(p, work.vectors) && winograd_rows::pays(p, sums);
+      return (by_rows ? winograd_rows::relative_cost(p, sums) : 1) * plain + laid;
+    }
     case ConvRoutine::panels:
       if (!(sums ? panels::suits_correlate(p) : panels::suits(p))) return never;
       return sums ? panels_sums_cost(p) : panels_cost(p, work.result == ConvResult::input_grad);

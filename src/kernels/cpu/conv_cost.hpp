@@ -22,6 +22,7 @@ struct ConvWork {
   bool is_float32;
   VectorSet vectors;      ///< lanes need AVX2; all else, and the estimates, are the same for every set
   bool in_lanes = false;  ///< samples lie in lanes already, and the result is to
+  bool by_rows = false;   ///< what lanes compute may be by Winograd's tiles along rows
 };
 
 /// An estimate of the time that a routine takes, in cycles of one core with two vectors of 16 floats per cycle;

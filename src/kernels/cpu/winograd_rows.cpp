@@ -227,21 +227,23 @@ struct Counts {
 
 }  // namespace
 
-bool gather_pays(const Problem& problem) noexcept {
-  constexpr Work work{.input = 40, .output = 45, .products = 1};
-  constexpr double advantage = 1.2;
+double relative_cost(const Problem& problem, bool sums) noexcept {
   const Counts counts(problem);
-  return counts.tiles * work * advantage < counts.plain * work;
-}
-
-bool correlate_pays(const Problem& problem) noexcept {
-  constexpr double advantage = 1.3, hidden = 8;  // so many sums at a time do not wait for each other
+  if (!sums) {
+    constexpr Work work{.input = 40, .output = 45, .products = 1};
+    return counts.tiles * work / (counts.plain * work);
+  }
+  constexpr double hidden = 8;  // so many sums at a time do not wait for each other
   const auto at_a_time =
       static_cast<double>(std::min<std::int64_t>(problem.channels, 3) * std::min<std::int64_t>(problem.features, 4));
   const Work plain{.input = 0, .output = 0, .products = 1, .sums = 10};
   const Work tiles{.input = 40, .output = 25, .products = std::max(hidden / at_a_time, 1.0), .sums = 10};
-  const Counts counts(problem);
-  return counts.tiles * tiles * advantage < counts.plain * plain;
+  return counts.tiles * tiles / (counts.plain * plain);
+}
+
+bool pays(const Problem& problem, bool sums) noexcept {
+  const double advantage = sums ? 1.3 : 1.2;
+  return relative_cost(problem, sums) * advantage < 1;
 }
 
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
@@ -371,8 +373,8 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
 
 bool fits(const Problem&, VectorSet) noexcept { return false; }
 std::int64_t flops(const Problem&) noexcept { return 0; }
-bool gather_pays(const Problem&) noexcept { return false; }
-bool correlate_pays(const Problem&) noexcept { return false; }
+double relative_cost(const Problem&, bool) noexcept { return 1; }
+bool pays(const Problem&, bool) noexcept { return false; }
 bool gather(const Problem&, const float*, const float*, const KernelLayout&, float*, const Executor&) noexcept {
   return false;
 }
@@ -396,7 +398,7 @@ bool suits_winograd_in_lanes(const attr::Conv& conv, const Shape& y, ConvResult 
   const Problem forward = problem_in_lanes(conv, y);
   const Problem problem = result == ConvResult::input_grad ? adjoint(forward) : forward;
   return winograd_rows::fits(problem, VectorSet::avx2) &&
-         (result == ConvResult::kernel_grad ? winograd_rows::correlate_pays : winograd_rows::gather_pays)(problem);
+         winograd_rows::pays(problem, result == ConvResult::kernel_grad);
 }
 
 template <ConvResult result>

@@ -18,10 +18,11 @@ bool fits(const Problem& problem, VectorSet set) noexcept;
 /// Multiplications and additions of the products at the points, for all samples.
 std::int64_t flops(const Problem& problem) noexcept;
 
-/// Whether the tiles take clearly less time than the plain sums do, by a count of vector operations; it follows from
-/// shapes alone. `problem` must fit.
-bool gather_pays(const Problem& problem) noexcept;
-bool correlate_pays(const Problem& problem) noexcept;
+/// The time that tiles take over that of plain sums, for outputs or for a kernel's gradient (`sums`), as a count of
+/// vector operations estimates it. It depends on shapes alone, and so does whether tiles take clearly less time.
+/// `problem` must fit.
+double relative_cost(const Problem& problem, bool sums) noexcept;
+bool pays(const Problem& problem, bool sums) noexcept;
 
 /// y(pixel, feature) = sum of x(pixel under tap, channel) * w(tap, channel, feature), for samples in lanes. False when
 /// the problem does not fit or memory is short: then y is not complete.
