@@ -138,12 +138,14 @@ struct Sizes {
         plane(p.axis[1].taps * weights) {}
 };
 
+constexpr std::int64_t longest_pixel = 4096;  // elements
+alignas(64) constexpr float zero_pixel[longest_pixel] = {};
+
 /// The latest rows of a block's input, at the points.
 class Values {
  public:
-  Values(const Problem& problem, const Routines& run, const Store& store, const float* x, const float* zeros,
-         float* memory) noexcept
-      : problem_(problem), run_(run), store_(store), x_(x), zeros_(zeros), memory_(memory) {}
+  Values(const Problem& problem, const Routines& run, const Store& store, const float* x, float* memory) noexcept
+      : problem_(problem), run_(run), store_(store), x_(x), memory_(memory) {}
 
   [[nodiscard]] std::int64_t slot(std::int64_t row) const noexcept { return row % store_.slots; }
   /// Has the rows of [first, last] ready that exist, no more than there are slots.
@@ -152,7 +154,7 @@ class Values {
     next_ = std::max(next_, first);
     for (; next_ <= std::min(last, problem_.axis[1].in - 1); ++next_) {
       const float* const at = x_ + next_ * width.in * problem_.channels * samples;
-      run_.transform_input({.at = at, .zeros = zeros_, .columns = width.in, .low = width.low}, store_, slot(next_),
+      run_.transform_input({.at = at, .zeros = zero_pixel, .columns = width.in, .low = width.low}, store_, slot(next_),
                            memory_);
     }
   }
@@ -161,17 +163,10 @@ class Values {
   const Problem& problem_;
   const Routines& run_;
   const Store& store_;
-  const float *x_, *zeros_;
+  const float* x_;
   float* memory_;
   std::int64_t next_ = 0;
 };
-
-constexpr std::int64_t longest_pixel = 4096;  // elements
-
-const float* zero_pixel() noexcept {
-  alignas(64) static constexpr float zeros[longest_pixel] = {};
-  return zeros;
-}
 
 }  // namespace
 
@@ -246,6 +241,22 @@ bool pays(const Problem& problem, bool sums) noexcept {
   return relative_cost(problem, sums) * advantage < 1;
 }
 
+namespace {
+
+/// So many rows of a block's results are a task, which does not show in them: fewer than all where several threads have
+/// not enough blocks, but none that take less time than it takes to hand them out, or to transform the rows of the
+/// input that the task before has, too.
+std::int64_t rows_of_task(const Problem& problem, const Sizes& sizes, std::int64_t blocks, int threads) noexcept {
+  constexpr std::int64_t enough = 8, least_products = 1 << 19;
+  const std::int64_t rows = problem.axis[1].out;
+  if (threads == 1 || blocks >= enough) return rows;
+  const std::int64_t products = samples * sizes.tiles * sizes.points * sizes.plane;  // in a row
+  const std::int64_t least = std::max(ceil_divide(least_products, products), 2 * sizes.reach);
+  return std::min(std::max(least, ceil_divide(rows, ceil_divide(enough, blocks))), rows);
+}
+
+}  // namespace
+
 bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
   if (!fits(problem, executor.vectors())) return false;
@@ -260,17 +271,20 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
   }
   const auto [features, tiles] = run.cut(problem.features, sizes.tiles);
   const Store store{sizes.reach, sizes.tiles, problem.channels};
+  const std::int64_t blocks = problem.samples / samples;
+  const std::int64_t task_rows = rows_of_task(problem, sizes, blocks, executor.threads());
+  const std::int64_t parts = ceil_divide(height.out, task_rows);
   std::atomic<bool> complete = true;
-  executor.parallel_for(problem.samples / samples, [&](std::int64_t block) {
+  executor.parallel_for(blocks * parts, [&](std::int64_t task) {
+    const std::int64_t block = task / parts, begin = task % parts * task_rows;
     float* const memory = scratch_floats<Scratch::lanes_input>(store.elements(sizes.points));
     float* const sums = scratch_floats<Scratch::lanes_rows>(sizes.points * sizes.tiles * problem.features * samples);
     if (memory == nullptr || sums == nullptr) {
       complete.store(false, std::memory_order_relaxed);
       return;
     }
-    Values values(problem, run, store, x + block * height.in * sizes.x_row, zero_pixel(), memory);
-    float* to = y + block * height.out * sizes.y_row;
-    for (std::int64_t out = 0; out < height.out; ++out, to += sizes.y_row) {
+    Values values(problem, run, store, x + block * height.in * sizes.x_row, memory);
+    for (std::int64_t out = begin; out < std::min(height.out, begin + task_rows); ++out) {
       const std::int64_t origin = out * height.stride - height.low;
       values.require(std::max<std::int64_t>(origin, 0), origin + sizes.reach - 1);
       std::int64_t slots[most_row_taps];
@@ -289,7 +303,7 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
                       .w_row = sizes.weights,
                       .channel_step = kernel.channel,
                       .feature_step = kernel.feature},
-                     features, tiles, width.out, sums, to);
+                     features, tiles, width.out, sums, y + (block * height.out + out) * sizes.y_row);
     }
   });
   return complete.load(std::memory_order_relaxed);
@@ -323,14 +337,14 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
     }
     const std::int64_t begin = partial * blocks / partials, end = (partial + 1) * blocks / partials;
     for (std::int64_t block = begin; block < end; ++block) {
-      Values values(problem, run, input, x + block * height.in * sizes.x_row, zero_pixel(), memory);
+      Values values(problem, run, input, x + block * height.in * sizes.x_row, memory);
       for (std::int64_t first = 0; first < height.out; first += strip) {
         const std::int64_t last = std::min(height.out, first + strip);
         const std::int64_t origin = first * height.stride - height.low;
         values.require(std::max<std::int64_t>(origin, 0), (last - 1) * height.stride - height.low + sizes.reach - 1);
         for (std::int64_t out = first; out < last; ++out) {
           const float* const at = dy + (block * height.out + out) * sizes.y_row;
-          run.transform_cotangent({.at = at, .zeros = zero_pixel(), .columns = width.out, .low = 0}, cotangent,
+          run.transform_cotangent({.at = at, .zeros = zero_pixel, .columns = width.out, .low = 0}, cotangent,
                                   out - first, cotangents);
         }
         for (std::int64_t ky = 0; ky < height.taps; ++ky) {
