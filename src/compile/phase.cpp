@@ -57,15 +57,19 @@ void cut(const ProgramData& program, Step& member, std::int64_t blocks) {
   if (sum) member.bytes_of_sums = aligned(bytes_of(node.result));
 }
 
-/// The sums of a single op's blocks.
+/// The sums of a single op's blocks, which lie one after the other.
 void finish_sums(const Step& member, std::int64_t blocks, const std::byte* sums, float* result) noexcept {
-  for (std::int64_t i = 0; i < member.output.elements(); ++i) {
-    double total = 0.0;
+  constexpr std::int64_t together = 64;  // elements
+  const std::int64_t elements = member.output.elements();
+  for (std::int64_t first = 0; first < elements; first += together) {
+    const std::int64_t count = std::min(together, elements - first);
+    double totals[together] = {};
     for (std::int64_t block = 0; block < blocks; ++block) {
-      const std::byte* of_block = sums + static_cast<std::size_t>(block) * member.bytes_of_sums;
-      total += static_cast<double>(reinterpret_cast<const float*>(of_block)[i]);
+      const std::byte* const of_block = sums + static_cast<std::size_t>(block) * member.bytes_of_sums;
+      const float* const from = reinterpret_cast<const float*>(of_block) + first;
+      for (std::int64_t i = 0; i < count; ++i) totals[i] += static_cast<double>(from[i]);
     }
-    result[i] = static_cast<float>(total);
+    for (std::int64_t i = 0; i < count; ++i) result[first + i] = static_cast<float>(totals[i]);
   }
 }
 

@@ -15,12 +15,12 @@ namespace linseed {
 
 namespace {
 
-/// Looks for `ready()` busily for a moment, since sleeping and waking take longer than a short task; gives way to
-/// others between looks. Returns whether it came true. Where there are more threads than processors, waiting keeps
+/// Looks for `ready()` busily for a moment, since sleeping and waking take longer than a short task, or than what a
+/// training step does between two long ones; gives way to others between looks. Returns whether it came true. Where there are more threads than processors, waiting keeps
 /// others from working: then it is asked once.
 template <class Ready>
 bool spin_until(const Ready& ready, bool patient) noexcept {
-  constexpr auto patience = std::chrono::microseconds(20);
+  constexpr auto patience = std::chrono::microseconds(200);
   constexpr int looks = 64;  // between two looks at the clock
   if (!patient) return ready();
   const auto start = std::chrono::steady_clock::now();
