@@ -19,6 +19,7 @@ namespace {
 constexpr std::int64_t samples = kernels::lanes;  // side by side in a block
 constexpr std::int64_t outputs = 4;               // of a tile
 constexpr std::int64_t most_row_taps = 16;        // rows of taps
+constexpr std::int64_t most_strip = 64;           // rows of cotangents taken together
 
 /// A range in parts as even as can be, the first ones longer by one.
 struct Cut {
@@ -59,14 +60,20 @@ struct Products {
   std::int64_t w_plane, w_row, channel_step, feature_step;
 };
 
-/// Rows of cotangents at the points, and the rows of the input under them, through one row of taps.
-struct Rows {
+/// The rows of a strip whose cotangents see the input through one row of taps, and the rows of the input there.
+struct StripRows {
+  std::int64_t first = 0, count = 0;
+  std::int64_t slot[most_strip] = {};
+};
+
+/// Rows of cotangents at the points, and the input under them.
+struct Strip {
   Store input, cotangent;
   const float* x;
-  const std::int64_t* slot;
   const float* dy;
-  std::int64_t first_cotangent, count;
-  bool first;  // the sums begin with them
+  const StripRows* under;  // rows of taps
+  std::int64_t taps;
+  bool first;  // the sums begin with it
 };
 
 /// What is compiled for each instruction set and length of a row of taps.
@@ -80,7 +87,7 @@ struct Routines {
   std::pair<Cut, Cut> (*cut)(std::int64_t features, std::int64_t tiles) noexcept;
   void (*gather_row)(const Products&, const Cut& features, const Cut& tiles, std::int64_t pixels, float* sums,
                      float* y) noexcept;
-  void (*correlate_rows)(const Rows&, float* sums, std::int64_t sums_plane) noexcept;
+  void (*correlate_strip)(const Strip&, float* sums) noexcept;
 };
 
 #pragma GCC push_options
@@ -311,7 +318,7 @@ bool gather(const Problem& problem, const float* x, const float* w, const Kernel
 
 bool correlate(const Problem& problem, const float* x, const float* dy, float* dw, const Executor& executor) noexcept {
   if (!fits(problem, executor.vectors())) return false;
-  constexpr std::int64_t most_partials = 32, affordable = 1 << 18, strip_elements = 16 << 10, most_strip = 64;
+  constexpr std::int64_t most_partials = 32, affordable = 1 << 18, strip_elements = 16 << 10;
   const auto& [depth, height, width] = problem.axis;
   const Sizes sizes(problem);
   const Routines& run = routines_of(width.taps, executor.vectors());
@@ -347,24 +354,23 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
           run.transform_cotangent({.at = at, .zeros = zero_pixel, .columns = width.out, .low = 0}, cotangent,
                                   out - first, cotangents);
         }
+        std::array<StripRows, most_row_taps> under;
         for (std::int64_t ky = 0; ky < height.taps; ++ky) {
-          std::int64_t slots[most_strip];
-          std::int64_t first_out = first, count = 0;
+          StripRows& rows = under[static_cast<std::size_t>(ky)];
           for (std::int64_t out = first; out < last; ++out) {
             const std::int64_t in = out * height.stride - height.low + ky * height.kernel_dilation;
-            if (in < 0) first_out = out + 1;
-            if (in >= 0 && in < height.in) slots[count++] = values.slot(in);
+            if (in < 0) rows.first = out + 1 - first;
+            if (in >= 0 && in < height.in) rows.slot[rows.count++] = values.slot(in);
           }
-          run.correlate_rows({.input = input,
-                              .cotangent = cotangent,
-                              .x = memory,
-                              .slot = slots,
-                              .dy = cotangents,
-                              .first_cotangent = first_out - first,
-                              .count = count,
-                              .first = block == begin && first == 0},
-                             lane_sums + ky * sizes.weights * samples, sizes.plane * samples);
         }
+        run.correlate_strip({.input = input,
+                             .cotangent = cotangent,
+                             .x = memory,
+                             .dy = cotangents,
+                             .under = under.data(),
+                             .taps = height.taps,
+                             .first = block == begin && first == 0},
+                            lane_sums);
       }
     }
     float* const sums = lane_sums + sizes.points * sizes.plane * samples;
