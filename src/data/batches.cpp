@@ -1,6 +1,7 @@
 #include <linseed/data/batches.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <span>
@@ -61,9 +62,38 @@ void check_order(const Array& order, std::int64_t examples) {
   }
 }
 
+/// Divides the elements of rows.
 template <class T>
-void convert_row(const T* in, std::size_t count, float divide_by, float* out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) / divide_by;
+class Divide {
+ public:
+  explicit Divide(float by) : by_(by) {}
+  void operator()(const T* in, std::size_t count, float* out) const {
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i]) / by_;
+  }
+
+ private:
+  float by_;
+};
+/// A byte has few values: their quotients are looked up.
+template <>
+class Divide<std::uint8_t> {
+ public:
+  explicit Divide(float by) {
+    for (std::size_t i = 0; i < quotients_.size(); ++i) quotients_[i] = static_cast<float>(i) / by;
+  }
+  void operator()(const std::uint8_t* in, std::size_t count, float* out) const {
+    for (std::size_t i = 0; i < count; ++i) out[i] = quotients_[in[i]];
+  }
+
+ private:
+  std::array<float, 256> quotients_;
+};
+
+/// Fetches a row, which may be anywhere in the dataset, while the one before it is read.
+void fetch(const void* row, std::size_t bytes) {
+  constexpr std::size_t line = 64, most = 4096;
+  for (std::size_t i = 0; i < std::min(bytes, most); i += line)
+    __builtin_prefetch(static_cast<const std::byte*>(row) + i);
 }
 
 }  // namespace
@@ -102,14 +132,17 @@ Batch Batches::operator[](std::int64_t index) const {
   if (order_.defined()) order = order_.data<std::int32_t>();
   auto images = detail::allocate(shape, DType::float32);
   auto labels = detail::allocate(Shape{rows}, DType::int32);
-  const auto gather = [&](auto all_images) {
+  const auto example = [&](std::int64_t row) {
+    const auto place = static_cast<std::size_t>(begin + row);
+    return order_.defined() ? static_cast<std::size_t>(order[place]) : place;
+  };
+  const auto gather = [&]<class T>(std::span<const T> all_images) {
+    const Divide<T> divide(options_.divide_by);
     for (std::int64_t row = 0; row < rows; ++row) {
-      const auto place = static_cast<std::size_t>(begin + row);
-      const auto example = order_.defined() ? static_cast<std::size_t>(order[place]) : place;
+      if (row + 1 < rows) fetch(all_images.data() + example(row + 1) * row_size, row_size * sizeof(T));
       const auto to = static_cast<std::size_t>(row);
-      convert_row(all_images.data() + example * row_size, row_size, options_.divide_by,
-                  static_cast<float*>(images.get()) + to * row_size);
-      static_cast<std::int32_t*>(labels.get())[to] = all_labels[example];
+      divide(all_images.data() + example(row) * row_size, row_size, static_cast<float*>(images.get()) + to * row_size);
+      static_cast<std::int32_t*>(labels.get())[to] = all_labels[example(row)];
     }
   };
   if (dataset_.images.dtype() == DType::uint8) {
