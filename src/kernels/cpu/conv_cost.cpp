@@ -255,7 +255,8 @@ double in_tiles(std::int64_t count, std::int64_t most, double each) noexcept {
   return tiles * std::max(latency, each * number(count) / tiles);
 }
 
-double direct_cost(const Problem& p) noexcept {
+double direct_cost(const Problem& whole) noexcept {
+  const Problem p = direct::with_long_rows(whole);
   constexpr std::int64_t pixels = 14, narrow_pixels = 16;
   const auto& [depth, height, columns] = p.axis;
   const std::int64_t panels = ceil_divide(p.features, panel);

@@ -22,6 +22,7 @@ constexpr std::int64_t wanted_tasks = 16;
 struct Run {
   const float* x;
   const float* w;
+  const float* below;  // the weights for the row below; of these two, one may be null
   std::int64_t length;
 };
 
@@ -29,8 +30,8 @@ struct Run {
 struct Gathered {
   const Run *runs, *past;
   std::int64_t x;  // offset of the input
-  std::int64_t pixel_step, y_step;
-  float* y;
+  std::int64_t pixel_step, y_step, y_row;
+  float* y;            // with the row below, if y_row is not 0
   std::int64_t panel;  // offset of its weights
   std::int64_t features;
   bool accumulate;
@@ -243,6 +244,27 @@ bool suits(const Problem& problem) noexcept {
          most_padded;
 }
 
+Problem with_long_rows(const Problem& problem) noexcept {
+  constexpr std::int64_t shortest = 42, longest = 512;
+  std::int64_t pixels = problem.samples;
+  for (const Axis& axis : problem.axis) {
+    if (axis.taps != 1 || axis.stride != 1 || axis.low != 0 || axis.input_dilation != 1 || axis.in != axis.out)
+      return problem;
+    if (axis.out > longest || pixels > largest) return problem;
+    pixels *= axis.out;
+  }
+  // Of the lengths that divide the pixels, the shortest one that is long.
+  std::int64_t row = std::min(pixels, shortest);
+  while (row < std::min(pixels, longest) && pixels % row != 0) ++row;
+  if (pixels % row != 0 || row < problem.axis[2].out) return problem;
+  Problem joined = problem;
+  joined.samples = 1;
+  joined.axis[0].in = joined.axis[0].out = 1;
+  joined.axis[1].in = joined.axis[1].out = pixels / row;
+  joined.axis[2].in = joined.axis[2].out = row;
+  return joined;
+}
+
 std::int64_t band_of(const Problem& problem) noexcept {
   constexpr std::int64_t padded = 12 << 10, least_products = 1 << 18, least_pixels = 56;
   const auto& [depth, height, width] = problem.axis;
@@ -276,6 +298,8 @@ class Gathering {
       panel_weights_ += depth.taps * height.taps * phase.tap_count * p.channels * panel_;
       most_depth_ = std::max(most_depth_, depth.taps * height.taps * phase.tap_count * p.channels);
     }
+    in_pairs_ = height.taps > 1 && height.stride == 1 && height.kernel_dilation == 1 && height.input_dilation == 1 &&
+                most_depth_ <= chain_depth;
   }
 
   [[nodiscard]] std::int64_t panel() const noexcept { return panel_; }
@@ -306,47 +330,98 @@ class Gathering {
   /// the input's row 0 and column 0 under rows of taps along the first axis, null where these see none.
   void add(std::int64_t out0, std::int64_t begin, std::int64_t end, const float* const* planes, std::int64_t x_row,
            const float* weights, std::int64_t first, std::int64_t last, std::int64_t chain, float* y) const noexcept {
-    const auto& [depth, height, width] = problem_.axis;
+    const bool ends_narrow = problem_.features - (last - 1) * panel_ <= run_.lanes;
+    const std::int64_t wide = ends_narrow && in_pairs_ ? last - 1 : last;
     for (std::int64_t q = 0; q < count_; ++q) {
-      const Columns& columns = columns_[static_cast<std::size_t>(q)];
-      Run runs[most_runs];
-      Gathered gathered{.runs = runs,
-                        .past = runs,
-                        .x = 0,
-                        .pixel_step = columns.phase.in_per_out * problem_.channels,
-                        .y_step = columns.phase.out_step * problem_.features,
-                        .y = nullptr,
-                        .panel = 0,
-                        .features = 0,
-                        .accumulate = chain > 0};
-      std::int64_t first_seen = -1, last_seen = -1;  // rows of taps
-      for (std::int64_t out = begin; out < end; ++out) {
-        const std::int64_t above = height.low - out * height.stride;  // the input
-        const std::int64_t first_tap = std::max<std::int64_t>(steps(above, height.kernel_dilation), 0);
-        const std::int64_t last_tap = std::min(steps(height.in + above, height.kernel_dilation), height.taps);
-        if (height.input_dilation == 1 && first_tap == first_seen && last_tap == last_seen) {
-          gathered.x += height.stride * x_row;  // as before, further down
-        } else {
-          gathered.x = 0;
-          gathered.past = find(columns, out0, out, planes, x_row, weights, chain, runs);
-          first_seen = first_tap, last_seen = last_tap;
-        }
-        if (gathered.past == runs && chain > 0) continue;
-        gathered.y = y + (out * width.out + columns.phase.first_out) * problem_.features + first * panel_;
-        gathered.panel = first * panel_weights_;
-        for (std::int64_t p = first; p < last; ++p, gathered.panel += panel_weights_, gathered.y += panel_) {
-          gathered.features = std::min(panel_, problem_.features - p * panel_);
-          run_.gather_row(gathered, gathered.features <= run_.lanes ? columns.narrow : columns.wide);
-        }
-      }
+      const Place place{columns_[static_cast<std::size_t>(q)], out0, planes, x_row, weights, chain, y};
+      if (first < wide) add_rows(place, begin, end, first, wide, 1);
+      if (wide == last) continue;
+      const std::int64_t paired = begin + (end - begin) / 2 * 2;
+      add_rows(place, begin, paired, wide, last, 2);
+      add_rows(place, paired, end, wide, last, 1);
     }
   }
 
  private:
+  /// Outputs of a plane.
+  struct Place {
+    const Columns& columns;
+    std::int64_t out0;
+    const float* const* planes;
+    std::int64_t x_row;
+    const float* weights;
+    std::int64_t chain;
+    float* y;
+  };
+
+  void add_rows(const Place& place, std::int64_t begin, std::int64_t end, std::int64_t first, std::int64_t last,
+                std::int64_t rows_together) const noexcept {
+    const auto& [depth, height, width] = problem_.axis;
+    const Phase& phase = place.columns.phase;
+    Run runs[2 * most_runs];
+    Gathered gathered{.runs = runs,
+                      .past = runs,
+                      .x = 0,
+                      .pixel_step = phase.in_per_out * problem_.channels,
+                      .y_step = phase.out_step * problem_.features,
+                      .y_row = rows_together > 1 ? width.out * problem_.features : 0,
+                      .y = nullptr,
+                      .panel = 0,
+                      .features = 0,
+                      .accumulate = place.chain > 0};
+    std::int64_t first_seen = -1, last_seen = -1;  // rows of taps, counted from those of the first row
+    for (std::int64_t out = begin; out < end; out += rows_together) {
+      const std::int64_t above = height.low - out * height.stride;  // the input
+      const std::int64_t first_tap = std::max<std::int64_t>(steps(above, height.kernel_dilation), 0);
+      const std::int64_t last_tap =
+          std::min(steps(height.in + above, height.kernel_dilation), height.taps + rows_together - 1);
+      if (height.input_dilation == 1 && first_tap == first_seen && last_tap == last_seen) {
+        gathered.x += rows_together * height.stride * place.x_row;  // as before, further down
+      } else {
+        gathered.x = 0;
+        gathered.past = rows_together > 1 ? find_pairs(place, out, runs) : find(place, out, runs);
+        first_seen = first_tap, last_seen = last_tap;
+      }
+      if (gathered.past == runs && place.chain > 0) continue;
+      gathered.y = place.y + (out * width.out + phase.first_out) * problem_.features + first * panel_;
+      gathered.panel = first * panel_weights_;
+      for (std::int64_t p = first; p < last; ++p, gathered.panel += panel_weights_, gathered.y += panel_) {
+        gathered.features = std::min(panel_, problem_.features - p * panel_);
+        const bool narrow = gathered.features <= run_.lanes && rows_together == 1;
+        run_.gather_row(gathered, narrow ? place.columns.narrow : place.columns.wide);
+      }
+    }
+  }
+
+  /// What the first outputs of two rows see, which have one chain each.
+  Run* find_pairs(const Place& place, std::int64_t out1, Run* past) const noexcept {
+    const auto& [depth, height, width] = problem_.axis;
+    const Phase& phase = place.columns.phase;
+    const std::int64_t channels = problem_.channels, of_tap_row = phase.tap_count * channels;
+    const bool joined = phase.in_per_tap == 1;
+    const std::int64_t runs_of_row = joined ? std::min<std::int64_t>(phase.tap_count, 1) : phase.tap_count;
+    const std::int64_t length = joined ? of_tap_row : channels;
+    for (std::int64_t t0 = 0; t0 < depth.taps; ++t0) {
+      if (place.planes[t0] == nullptr) continue;
+      for (std::int64_t t1 = 0; t1 <= height.taps; ++t1) {
+        const std::int64_t row = out1 - height.low + t1;
+        if (row < 0 || row >= height.in) continue;
+        const float* const x = place.planes[t0] + row * place.x_row + phase.first_in * channels;
+        const float* const w = place.weights + place.columns.weights + (t0 * height.taps + t1) * of_tap_row * panel_;
+        for (std::int64_t t = 0; t < runs_of_row; ++t) {
+          const float* const at = w + t * length * panel_;
+          *past++ = {x + t * phase.in_per_tap * channels, t1 < height.taps ? at : nullptr,
+                     t1 > 0 ? at - of_tap_row * panel_ : nullptr, length};
+        }
+      }
+    }
+    return past;
+  }
+
   /// What the first output of a row sees in a chain; gives the end of its runs. Chains are cut where the taps that such
   /// outputs can see, padding included, fill them.
-  Run* find(const Columns& columns, std::int64_t out0, std::int64_t out1, const float* const* planes,
-            std::int64_t x_row, const float* weights, std::int64_t chain, Run* past) const noexcept {
+  Run* find(const Place& at_place, std::int64_t out1, Run* past) const noexcept {
+    const auto& [columns, out0, planes, x_row, weights, chain, y] = at_place;
     const auto& [depth, height, width] = problem_.axis;
     const Phase& phase = columns.phase;
     const std::int64_t channels = problem_.channels, of_tap_row = phase.tap_count * channels;
@@ -370,7 +445,8 @@ class Gathering {
           const std::int64_t at = before + t * length;
           const std::int64_t from = std::max<std::int64_t>(-at, 0), to = std::min(length, chain_depth - at);
           if (from < to)
-            *past++ = {x + t * phase.in_per_tap * channels + from, w + (t * length + from) * panel_, to - from};
+            *past++ = {x + t * phase.in_per_tap * channels + from, w + (t * length + from) * panel_, nullptr,
+                       to - from};
         }
       }
     }
@@ -381,13 +457,15 @@ class Gathering {
   const Routines& run_;
   std::int64_t panel_, panel_weights_ = 0, most_depth_ = 0, count_;
   std::array<Columns, most_phases> columns_;
+  bool in_pairs_;  // rows of narrow panels
 };
 
 }  // namespace
 
-bool gather(const Problem& problem, const float* x, const float* w, const KernelLayout& kernel, float* y,
+bool gather(const Problem& whole, const float* x, const float* w, const KernelLayout& kernel, float* y,
             const Executor& executor) noexcept {
-  if (!suits(problem)) return false;
+  if (!suits(whole)) return false;
+  const Problem problem = with_long_rows(whole);
   const auto& [depth, height, width] = problem.axis;
   const std::int64_t channels = problem.channels, x_row = width.in * channels;
   const PaddedRows padded(problem);

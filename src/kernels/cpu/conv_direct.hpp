@@ -35,7 +35,11 @@ struct Blocks {
 };
 Blocks blocks_of(const Problem& problem) noexcept;
 
-/// So many rows of outputs are a task.
+/// The same problem with longer rows, where there is but one tap, which meets each place of the input: then all pixels
+/// are neighbours. Outputs are computed in this form.
+Problem with_long_rows(const Problem& problem) noexcept;
+
+/// So many rows of the outputs are a task.
 std::int64_t band_of(const Problem& problem) noexcept;
 
 }  // namespace linseed::kernels::cpu::direct
