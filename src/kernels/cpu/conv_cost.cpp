@@ -10,6 +10,7 @@
 #include "kernels/cpu/conv_grid.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
+#include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/product_cost.hpp"
 
 namespace linseed::kernels::cpu {
@@ -264,15 +265,22 @@ double direct_cost(const Problem& whole) noexcept {
   const double wide = number(panels - narrow), half = number(narrow);
   const double channels = number(p.channels), rows = number(p.samples * depth.out * height.out);
   const double tap_rows = meetings(depth) * meetings(height) / number(depth.out * height.out);  // that a row sees
+  // Two rows at a time, where these have a chain each.
+  const bool pairs = height.taps > 1 && height.stride == 1 && height.kernel_dilation == 1 &&
+                     height.input_dilation == 1 &&
+                     number(depth.taps * height.taps) * number(columns.taps) * channels <= chain_depth;
   double steps = 0, tiles = 0, taps = 0;
   for (std::int64_t q = 0; q < std::min(columns.phases(), columns.out); ++q) {
     const Phase phase = phase_of(columns, q, 0, columns.out);
-    steps += number(phase.tap_count) *
-             (wide * in_tiles(phase.out_count, pixels, 1.0) + half * in_tiles(phase.out_count, narrow_pixels, 0.53));
-    tiles += wide * up(phase.out_count, pixels) + half * up(phase.out_count, narrow_pixels);
+    const double of_half =
+        pairs ? 0.52 * in_tiles(phase.out_count, pixels, 1.0) : in_tiles(phase.out_count, narrow_pixels, 0.53);
+    steps += number(phase.tap_count) * (wide * in_tiles(phase.out_count, pixels, 1.0) + half * of_half);
+    tiles += wide * up(phase.out_count, pixels) +
+             half * (pairs ? 0.5 * up(phase.out_count, pixels) : up(phase.out_count, narrow_pixels));
     taps += number(phase.tap_count);
   }
-  const double all_taps = number(depth.taps * height.taps) * taps, chains = std::ceil(all_taps * channels / 256);
+  const double all_taps = number(depth.taps * height.taps) * taps,
+               chains = std::ceil(all_taps * channels / chain_depth);
   const double weights = all_taps * channels * number(2 * panels);  // vectors
   const std::int64_t band = direct::band_of(p), bands = ceil_divide(height.out, band);
   const double halo = number(height.reach(band) * bands * depth.taps * depth.out);
