@@ -20,8 +20,8 @@ namespace {
 // Each estimate is a sum of counts that follow from the shape, times the cycles that one of each takes. The latter were
 // fitted to the least times of each routine, forced on the shapes of a sweep, with AVX-512 on a core with 32 KB of
 // nearest cache and 1 MB of the second. That core's tiles and caches are counted on every machine, so that the choice,
-// and with it the bits, are the same everywhere. Those of `direct` were fitted on a faster core, which takes 0.74 of
-// the others' estimates, and stretched by that.
+// and with it the bits, are the same everywhere. Those of `direct` and of outputs by lanes were fitted on a faster core,
+// which takes 0.74 of the others' estimates, and stretched by that.
 
 constexpr double never = std::numeric_limits<double>::infinity();
 constexpr double latency = 4;       // of a multiply-add: fewer sums than this many cycles hold leave it waiting
@@ -116,16 +116,16 @@ double lanes_cost(const Problem& p, double laid) noexcept {
   const bool tile_far = (8 + number(columns.taps * columns.kernel_dilation)) * channels > most_nearest;
   const bool rows_far = number(p.axis[1].taps * columns.in) * channels > most_nearest;
   const double reads = n.blocks * n.row_taps * feature_tiles * channels;
-  return with_few_tasks(total({{n.blocks * n.row_taps * steps * seen * channels, 1.08},  // products
-                               {n.blocks * n.rows * tiles, 150},
-                               {n.blocks * n.row_taps * tiles, 60},
-                               {n.blocks * n.rows, 1000},
-                               {laid * n.blocks * n.in_vectors, 6.8},                        // laid in lanes
-                               {tile_far ? reads * seen * number(columns.out) : 0.0, 0.18},  // from the second cache
-                               {rows_far ? reads * number(columns.in) : 0.0, 0.62},
-                               {laid * n.blocks * far(n.in_vectors), 9.2},
-                               {far(operands(p)), 3.7},
-                               {n.kernel, 3.3}}),
+  return with_few_tasks(total({{n.blocks * n.row_taps * steps * seen * channels, 1.46},  // products
+                               {n.blocks * n.rows * tiles, 230},
+                               {n.blocks * n.row_taps * tiles, 8},
+                               {n.blocks * n.rows, 175},
+                               {laid * n.blocks * n.in_vectors, 7.4},                       // laid in lanes
+                               {tile_far ? reads * seen * number(columns.out) : 0.0, 0.1},  // from the second cache
+                               {rows_far ? reads * number(columns.in) : 0.0, 0.3},
+                               {laid * n.blocks * far(n.in_vectors), 5.8},
+                               {far(operands(p)), 1.8},
+                               {n.kernel, 1.7}}),
                         n.blocks);
 }
 

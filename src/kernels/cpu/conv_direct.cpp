@@ -13,7 +13,7 @@ namespace linseed::kernels::cpu::direct {
 
 namespace {
 
-constexpr std::int64_t widest_vector = 16;
+constexpr std::int64_t widest_vector = 16, widest_panel = 2 * widest_vector;
 constexpr std::int64_t most_runs = 128;  // under the taps
 constexpr std::int64_t most_phases = 4;
 constexpr std::int64_t wanted_tasks = 16;
@@ -548,7 +548,7 @@ bool suits_correlate(const Problem& problem) noexcept {
 }
 
 Blocks blocks_of(const Problem& problem) noexcept {
-  constexpr std::int64_t pixels = 256, least_products = 1 << 19;
+  constexpr std::int64_t pixels = 256, least_products = 1 << 19, fewest_tasks = 4;
   const auto& [depth, height, width] = problem.axis;
   Blocks blocks;
   blocks.rows = std::clamp<std::int64_t>(pixels / width.out, 1, height.out);
@@ -560,8 +560,12 @@ Blocks blocks_of(const Problem& problem) noexcept {
   const double products = static_cast<double>(sum_rows(problem) * problem.features) *
                           static_cast<double>(depth.out * height.out) *
                           static_cast<double>(width.out * problem.samples);
-  blocks.shares = static_cast<std::int64_t>(
-      std::clamp(products / least_products, 1.0, static_cast<double>(std::min(blocks.count, wanted_tasks))));
+  const auto tasks = [&](std::int64_t most) {
+    return static_cast<std::int64_t>(std::clamp(products / least_products, 1.0, static_cast<double>(most)));
+  };
+  blocks.shares = tasks(std::min(blocks.count, wanted_tasks));
+  blocks.groups =
+      std::min(ceil_divide(tasks(fewest_tasks), blocks.shares), ceil_divide(problem.features, widest_panel));
   return blocks;
 }
 
@@ -585,9 +589,20 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   constexpr std::int64_t much_work = 84;
   const bool is_packed = features % run.lanes != 0 || depth.taps * height.taps * width.taps * channels >= much_work;
   std::atomic<bool> complete = true;
-  executor.parallel_for(blocks.shares, [&](std::int64_t share) {
+  executor.parallel_for(blocks.shares * blocks.groups, [&](std::int64_t task) {
+    const std::int64_t share = task / blocks.groups, group = task % blocks.groups;
+    const auto feature_of = [&](std::int64_t g) {
+      return ceil_divide(features, widest_panel) * g / blocks.groups * widest_panel;
+    };
+    const std::int64_t first_feature = feature_of(group), past_feature = std::min(feature_of(group + 1), features);
     float* const sums = sums_of_shares + share * all_sums;
-    std::fill_n(sums, all_sums, 0.0F);
+    if (blocks.groups == 1) {
+      std::fill_n(sums, all_sums, 0.0F);
+    } else {
+      const std::int64_t past = std::min(feature_of(group + 1), sums_step);
+      for (std::int64_t row = 0; row < all_rows; ++row)
+        std::fill_n(sums + row * sums_step + first_feature, past - first_feature, 0.0F);
+    }
     const std::int64_t reach = height.reach(blocks.rows);
     float* const memory =
         is_padded ? scratch_floats<Scratch::panels_rows>(blocks.samples * reach * padded.row) : nullptr;
@@ -618,7 +633,7 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
           from = memory + padded.left * channels - first_in * padded.row;
         }
         from -= width.low * channels;
-        for (std::int64_t first = 0; first < features; first += panel) {
+        for (std::int64_t first = first_feature; first < past_feature; first += panel) {
           const std::int64_t of_panel = std::min(panel, features - first);
           const bool narrow = of_panel <= run.lanes;
           const std::int64_t most = narrow ? run.most_narrow_sums : run.most_wide_sums;

@@ -32,6 +32,7 @@ struct Blocks {
   std::int64_t samples = 1, rows = 1;  // of one block
   std::int64_t per_sample = 1;         // or per group of samples
   std::int64_t count = 0, shares = 1;
+  std::int64_t groups = 1;  // of features, which are tasks too
 };
 Blocks blocks_of(const Problem& problem) noexcept;
 
