@@ -659,9 +659,12 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
           for (std::int64_t g = 0; g < groups; ++g) {
             const std::int64_t t1 = g * height.taps / groups, of_group = (g + 1) * height.taps / groups - t1;
             const std::int64_t above = height.low - t1 * height.kernel_dilation;  // the input
-            const std::int64_t below = above - (of_group - 1) * height.kernel_dilation;
-            const std::int64_t first_row = std::max(begin, below > 0 ? ceil_divide(below, height.stride) : 0);
-            const std::int64_t last_row = std::min(end, ceil_divide(height.in + above, height.stride));
+            // Rows beyond the input are left out only where no instruction set takes rows of taps together: what is
+            // not a number shows in the same sums everywhere.
+            const bool alone = length > most_elements / 2;
+            const std::int64_t first_row =
+                alone && above > 0 ? std::max(begin, ceil_divide(above, height.stride)) : begin;
+            const std::int64_t last_row = alone ? std::min(end, ceil_divide(height.in + above, height.stride)) : end;
             if (first_row >= last_row) continue;
             c.rows = last_row - first_row;
             c.ahead = g + 1 == groups ? c.dy_sample * (samples - 1) + c.dy_row * (end - begin) : 0;
