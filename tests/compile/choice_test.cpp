@@ -101,10 +101,15 @@ TEST_CASE("explain() says which routine a convolution and its gradients take") {
       "conv_kernel_grad  [offset_gemm 3x3, 41.5 kFLOP]\n",
       {2, 8, 8, 6}, {3, 3, 3, 6}, {.groups = 2});
   check_conv(
-      "conv  [panels 3x3, 28.9 MFLOP]\n"
-      "conv_input_grad  [panels 3x3, 28.9 MFLOP]\n"
-      "conv_kernel_grad  [panels 3x3, 28.9 MFLOP]\n",
-      {2, 28, 28, 64}, {3, 3, 64, 64}, {.strides = {2, 2}});
+      "conv  [direct 3x3, 7.08 MFLOP]\n"
+      "conv_input_grad  [lanes 3x3, 7.08 MFLOP]\n"
+      "conv_kernel_grad  [direct 3x3, 7.08 MFLOP]\n",
+      {2, 32, 32, 3}, {3, 3, 3, 64});
+  check_conv(
+      "conv  [panels 3x3, 231 MFLOP]\n"
+      "conv_input_grad  [panels 3x3, 231 MFLOP]\n"
+      "conv_kernel_grad  [panels 3x3, 231 MFLOP]\n",
+      {8, 28, 28, 128}, {3, 3, 64, 128}, {.strides = {2, 2}, .groups = 2});
   // 2 * 36 * 4 tiles of a sample * 4 samples * 64 * 64: a quarter of the plain sums
   check_conv(
       "conv_winograd  [winograd 3x3, 4.72 MFLOP]\n"
@@ -140,5 +145,5 @@ TEST_CASE("without AVX2 nothing is put in lanes") {
   const auto kernels = [&](VectorSet set) {
     return explained(f, "conv", {.executor = Executor(2, set)}, zeros({32, 8, 8, 1}), zeros({5, 5, 1, 6}));
   };
-  CHECK(kernels(VectorSet::portable) == "conv  [offset_gemm 5x5, 614 kFLOP]\n");
+  CHECK(kernels(VectorSet::portable) == "conv  [direct 5x5, 614 kFLOP]\n");
 }

@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include "kernels/cpu/conv_depthwise.hpp"
+#include "kernels/cpu/conv_direct.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
 #include "ops/conv.hpp"
@@ -106,16 +107,18 @@ TEST_CASE("the choice follows from the shape, but lanes need vectors of eight") 
         ConvRoutine::reference);
 }
 
-TEST_CASE("samples that lie in lanes already speak for lanes") {
+TEST_CASE("samples that lie in lanes already speak for lanes, and against others") {
   for (const ConvResult result : results) {
     const Layer layer{32, 32, 3, 16, 3};
     const Problem problem = layer.problem(result);
-    const auto by_lanes = [&](bool in_lanes) {
+    const auto by = [&](ConvRoutine routine, bool in_lanes) {
       return conv_cost(
-          ConvRoutine::lanes,
+          routine,
           {.problem = problem, .result = result, .is_float32 = true, .vectors = VectorSet::avx2, .in_lanes = in_lanes});
     };
-    CHECK(by_lanes(true) < by_lanes(false));
+    CHECK(by(ConvRoutine::lanes, true) < by(ConvRoutine::lanes, false));
+    for (const ConvRoutine other : {ConvRoutine::panels, ConvRoutine::direct, ConvRoutine::tiles})
+      CHECK(by(other, true) > by(other, false));
   }
 }
 
@@ -131,7 +134,6 @@ TEST_CASE("well-known convolutions have the routines that were the fastest by fa
   using enum ConvResult;
   for (const ConvResult result : results) {
     for (const std::int64_t samples : {1, 2, 8, 17, 64, 256}) check({samples, 28, 1, 6, 5}, result, ConvRoutine::lanes);
-    for (const std::int64_t samples : {8, 16, 64}) check({samples, 14, 6, 16, 5}, result, ConvRoutine::lanes);
     check({8, 33, 3, 8, 3}, result, ConvRoutine::lanes);
     check({1, 56, 8, 8, 3}, result, ConvRoutine::lanes);
     check({2, 28, 32, 32, 3, 1, 4}, result, ConvRoutine::tiles);
@@ -141,17 +143,23 @@ TEST_CASE("well-known convolutions have the routines that were the fastest by fa
     check({1, 28, 128, 128, 3, 2, 128}, result, ConvRoutine::depthwise);
     check({2, 7, 256, 256, 7, 1, 256}, result, ConvRoutine::depthwise);
   }
-  check({64, 28, 1, 32, 3}, output, ConvRoutine::tiles);
+  for (const std::int64_t samples : {8, 16, 64}) check({samples, 14, 6, 16, 5}, input_grad, ConvRoutine::lanes);
+  for (const ConvResult result : {output, kernel_grad}) {
+    for (const std::int64_t samples : {3, 64}) check({samples, 28, 1, 32, 3}, result, ConvRoutine::direct);
+    for (const std::int64_t samples : {1, 16}) check({samples, 32, 3, 16, 3}, result, ConvRoutine::direct);
+    for (const std::int64_t samples : {2, 32}) check({samples, 32, 3, 64, 3}, result, ConvRoutine::direct);
+    check({1, 224, 3, 64, 7, 2}, result, ConvRoutine::direct);
+    check({8, 28, 16, 32, 3}, result, ConvRoutine::direct);
+    check({8, 16, 4, 32, 1}, result, ConvRoutine::direct);
+  }
   check({64, 28, 1, 32, 3}, input_grad, ConvRoutine::lanes);
   check({2, 32, 3, 64, 3}, input_grad, ConvRoutine::lanes);
   check({16, 32, 3, 16, 3}, input_grad, ConvRoutine::lanes);
-  check({1, 224, 3, 64, 7, 2}, kernel_grad, ConvRoutine::tiles);
-  check({32, 32, 3, 64, 3}, kernel_grad, ConvRoutine::tiles);
-  check({2, 28, 64, 64, 3, 2}, input_grad, ConvRoutine::panels);
+  check({2, 28, 64, 64, 3, 2}, input_grad, ConvRoutine::direct);
   check({8, 15, 64, 128, 3, 2}, input_grad, ConvRoutine::panels);
   check({16, 8, 128, 128, 3, 2}, input_grad, ConvRoutine::panels);
-  check({8, 14, 64, 256, 1}, kernel_grad, ConvRoutine::panels);
-  check({32, 8, 128, 128, 1}, kernel_grad, ConvRoutine::panels);
+  check({8, 14, 64, 256, 1}, kernel_grad, ConvRoutine::direct);
+  check({32, 8, 128, 128, 1}, kernel_grad, ConvRoutine::direct);
 }
 
 TEST_CASE("every routine that can serve gives the result, to the same bits on any number of threads and vectors") {
@@ -175,7 +183,8 @@ TEST_CASE("every routine that can serve gives the result, to the same bits on an
     const Problem forward = forward_problem(conv, y.shape()), backward = adjoint(forward);
     const auto data = [](const Array& a) { return a.data<float>().data(); };
     for (const ConvResult result : results) {
-      for (const ConvRoutine routine : {ConvRoutine::lanes, ConvRoutine::panels, ConvRoutine::depthwise}) {
+      for (const ConvRoutine routine :
+           {ConvRoutine::lanes, ConvRoutine::panels, ConvRoutine::direct, ConvRoutine::depthwise}) {
         CAPTURE(std::string(to_string(routine)));
         CAPTURE(static_cast<int>(result));
         const Problem& problem = result == ConvResult::input_grad ? backward : forward;
@@ -197,6 +206,9 @@ TEST_CASE("every routine that can serve gives the result, to the same bits on an
             } else if (routine == ConvRoutine::panels) {
               done = sums ? panels::correlate(problem, in, data(dy), got.data(), executor)
                           : panels::gather(problem, in, with, kernel, got.data(), executor);
+            } else if (routine == ConvRoutine::direct) {
+              done = sums ? direct::correlate(problem, in, data(dy), got.data(), executor)
+                          : direct::gather(problem, in, with, kernel, got.data(), executor);
             } else {
               done = sums ? depthwise::correlate(problem, in, data(dy), got.data(), executor)
                           : depthwise::gather(problem, in, with, kernel, got.data(), executor);

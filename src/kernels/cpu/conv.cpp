@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/conv_cost.hpp"
 #include "kernels/cpu/conv_depthwise.hpp"
+#include "kernels/cpu/conv_direct.hpp"
 #include "kernels/cpu/conv_grid.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
@@ -249,6 +250,7 @@ bool correlate_by(ConvRoutine routine, const Problem& problem, const T* x, const
     if (routine == ConvRoutine::lanes && lanes::correlate(problem, lanes::Layout::ordinary, x, dy, dw, executor))
       return true;
     if (routine == ConvRoutine::panels && panels::correlate(problem, x, dy, dw, executor)) return true;
+    if (routine == ConvRoutine::direct && direct::correlate(problem, x, dy, dw, executor)) return true;
     if (routine == ConvRoutine::depthwise && depthwise::correlate(problem, x, dy, dw, executor)) return true;
   }
   return correlate(problem, x, dy, dw, kernel_size, executor);
@@ -361,6 +363,7 @@ void conv(const Attributes& attributes, std::span<const Input> inputs, const Out
           lanes::gather(problem, lanes::Layout::ordinary, x, w, kernel, output.as<T>(), executor))
         return;
       if (routine == ConvRoutine::panels && panels::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
+      if (routine == ConvRoutine::direct && direct::gather(problem, x, w, kernel, output.as<T>(), executor)) return;
       if (routine == ConvRoutine::depthwise && depthwise::gather(problem, x, w, kernel, output.as<T>(), executor))
         return;
     }
@@ -382,6 +385,7 @@ void conv_input_grad(const Attributes& attributes, std::span<const Input> inputs
           lanes::gather(problem, lanes::Layout::ordinary, dy, w, kernel, output.as<T>(), executor))
         return;
       if (routine == ConvRoutine::panels && panels::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
+      if (routine == ConvRoutine::direct && direct::gather(problem, dy, w, kernel, output.as<T>(), executor)) return;
       if (routine == ConvRoutine::depthwise && depthwise::gather(problem, dy, w, kernel, output.as<T>(), executor))
         return;
     }

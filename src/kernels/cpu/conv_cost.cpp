@@ -6,9 +6,11 @@
 #include <limits>
 
 #include "kernels/cpu/conv_depthwise.hpp"
+#include "kernels/cpu/conv_direct.hpp"
 #include "kernels/cpu/conv_grid.hpp"
 #include "kernels/cpu/conv_lanes.hpp"
 #include "kernels/cpu/conv_panels.hpp"
+#include "kernels/cpu/offset_gemm.hpp"
 #include "kernels/cpu/product_cost.hpp"
 #include "kernels/cpu/winograd_rows.hpp"
 
@@ -19,7 +21,8 @@ namespace {
 // Each estimate is a sum of counts that follow from the shape, times the cycles that one of each takes. The latter were
 // fitted to the least times of each routine, forced on the shapes of a sweep, with AVX-512 on a core with 32 KB of
 // nearest cache and 1 MB of the second. That core's tiles and caches are counted on every machine, so that the choice,
-// and with it the bits, are the same everywhere.
+// and with it the bits, are the same everywhere. Those of `direct` and of outputs by lanes were fitted on a faster core,
+// which takes 0.74 of the others' estimates, and stretched by that.
 
 constexpr double never = std::numeric_limits<double>::infinity();
 constexpr double latency = 4;       // of a multiply-add: fewer sums than this many cycles hold leave it waiting
@@ -114,16 +117,16 @@ double lanes_cost(const Problem& p, double laid) noexcept {
   const bool tile_far = (8 + number(columns.taps * columns.kernel_dilation)) * channels > most_nearest;
   const bool rows_far = number(p.axis[1].taps * columns.in) * channels > most_nearest;
   const double reads = n.blocks * n.row_taps * feature_tiles * channels;
-  return with_few_tasks(total({{n.blocks * n.row_taps * steps * seen * channels, 1.08},  // products
-                               {n.blocks * n.rows * tiles, 150},
-                               {n.blocks * n.row_taps * tiles, 60},
-                               {n.blocks * n.rows, 1000},
-                               {laid * n.blocks * n.in_vectors, 6.8},                        // laid in lanes
-                               {tile_far ? reads * seen * number(columns.out) : 0.0, 0.18},  // from the second cache
-                               {rows_far ? reads * number(columns.in) : 0.0, 0.62},
-                               {laid * n.blocks * far(n.in_vectors), 9.2},
-                               {far(operands(p)), 3.7},
-                               {n.kernel, 3.3}}),
+  return with_few_tasks(total({{n.blocks * n.row_taps * steps * seen * channels, 1.46},  // products
+                               {n.blocks * n.rows * tiles, 230},
+                               {n.blocks * n.row_taps * tiles, 8},
+                               {n.blocks * n.rows, 175},
+                               {laid * n.blocks * n.in_vectors, 7.4},                       // laid in lanes
+                               {tile_far ? reads * seen * number(columns.out) : 0.0, 0.1},  // from the second cache
+                               {rows_far ? reads * number(columns.in) : 0.0, 0.3},
+                               {laid * n.blocks * far(n.in_vectors), 5.8},
+                               {far(operands(p)), 1.8},
+                               {n.kernel, 1.7}}),
                         n.blocks);
 }
 
@@ -245,6 +248,90 @@ double panels_sums_cost(const Problem& p) noexcept {
                 {far(operands(p)), 3.5}});
 }
 
+// ---- direct ----
+
+/// Tiles of so many neighbours at most, which are as even as can be, each with its own least time.
+double in_tiles(std::int64_t count, std::int64_t most, double each) noexcept {
+  if (count == 0) return 0;
+  const double tiles = up(count, most);
+  return tiles * std::max(latency, each * number(count) / tiles);
+}
+
+double direct_cost(const Problem& whole) noexcept {
+  const Problem p = direct::with_long_rows(whole);
+  constexpr std::int64_t pixels = 14, narrow_pixels = 16;
+  const auto& [depth, height, columns] = p.axis;
+  const std::int64_t panels = ceil_divide(p.features, panel);
+  const bool narrow = p.features - (panels - 1) * panel <= width;  // the last panel
+  const double wide = number(panels - narrow), half = number(narrow);
+  const double channels = number(p.channels), rows = number(p.samples * depth.out * height.out);
+  const double tap_rows = meetings(depth) * meetings(height) / number(depth.out * height.out);  // that a row sees
+  // Two rows at a time, where these have a chain each.
+  const bool pairs = height.taps > 1 && height.stride == 1 && height.kernel_dilation == 1 &&
+                     height.input_dilation == 1 &&
+                     number(depth.taps * height.taps) * number(columns.taps) * channels <= chain_depth;
+  double steps = 0, tiles = 0, taps = 0;
+  for (std::int64_t q = 0; q < std::min(columns.phases(), columns.out); ++q) {
+    const Phase phase = phase_of(columns, q, 0, columns.out);
+    const double of_half =
+        pairs ? 0.52 * in_tiles(phase.out_count, pixels, 1.0) : in_tiles(phase.out_count, narrow_pixels, 0.53);
+    steps += number(phase.tap_count) * (wide * in_tiles(phase.out_count, pixels, 1.0) + half * of_half);
+    tiles += wide * up(phase.out_count, pixels) +
+             half * (pairs ? 0.5 * up(phase.out_count, pixels) : up(phase.out_count, narrow_pixels));
+    taps += number(phase.tap_count);
+  }
+  const double all_taps = number(depth.taps * height.taps) * taps,
+               chains = std::ceil(all_taps * channels / chain_depth);
+  const double weights = all_taps * channels * number(2 * panels);  // vectors
+  const std::int64_t band = direct::band_of(p), bands = ceil_divide(height.out, band);
+  const double halo = number(height.reach(band) * bands * depth.taps * depth.out);
+  const bool is_padded = columns.low > 0 || columns.last_input(columns.out) >= columns.in;
+  return total({{rows * tap_rows * channels * steps, 1.37},  // products
+                {rows * tap_rows * tiles, 8.3},              // runs of neighbouring elements
+                {rows * tiles * chains, 40},
+                {rows * number(panels) * chains, 42},
+                {is_padded ? number(p.samples) * halo * up(columns.in * p.channels, width) : 0.0, 5.1},
+                {weights, 7.7},  // packed
+                {far(rows / number(band) * weights), 0.68},
+                {far(operands(p)), 0.5}});
+}
+
+double direct_sums_cost(const Problem& p) noexcept {
+  constexpr std::int64_t most_wide = 14, most_narrow = 27, most_together = 3;
+  const auto& [depth, height, columns] = p.axis;
+  const std::int64_t panels = ceil_divide(p.features, panel);
+  const bool narrow = p.features - (panels - 1) * panel <= width;
+  const direct::Blocks blocks = direct::blocks_of(p);
+  const bool joined = columns.kernel_dilation == 1;
+  const std::int64_t runs = joined ? 1 : columns.taps, length = joined ? columns.taps * p.channels : p.channels;
+  double steps = 0, tiles = 0;  // of a pixel that sees all taps
+  const auto add = [&](std::int64_t most, double each, double count) {
+    const std::int64_t together = std::clamp<std::int64_t>(most / length, 1, std::min(height.taps, most_together));
+    const double groups = up(height.taps, together), pieces = up(length, most);
+    const double of_tile = number(height.taps * length) / (groups * pieces);
+    steps += count * number(runs) * groups * pieces * std::max(latency, each * of_tile);
+    tiles += count * number(runs) * groups * pieces;
+  };
+  add(most_wide, 1.0, number(panels - narrow));
+  if (narrow) add(most_narrow, 0.53, 1);
+  const double seen = meetings(depth) / number(depth.out) * meetings(height) / number(height.out * height.taps);
+  const double rows = number(p.samples * depth.out * height.out), pixels = rows * number(columns.out);
+  const double sums = number(depth.taps * height.taps * columns.taps * p.channels) * number(2 * panels);
+  const double copied = number(blocks.count * blocks.samples * height.reach(blocks.rows) * depth.taps);
+  const bool is_padded = columns.low > 0 || columns.last_input(columns.out) >= columns.in || height.low > 0 ||
+                         height.last_input(height.out) >= height.in;
+  const bool is_packed = p.features % width != 0 || depth.taps * height.taps * columns.taps * p.channels >= 84;
+  return total({{pixels * seen * steps, 1.44},  // products
+                {rows * seen * tiles, 9},
+                {number(blocks.count) * tiles * number(depth.taps), 105},
+                {number(blocks.count) * sums, 6.2},  // taken up and put down
+                {is_padded ? copied * up(columns.in * p.channels, width) : 0.0, 5.9},
+                {is_packed ? pixels * number(2 * panels - narrow) : 0.0, 3.2},
+                {number(blocks.shares) * sums, 1},  // added up
+                {far(operands(p)), 1},
+                {1, 680}});
+}
+
 // ---- depthwise ----
 
 /// Places of an axis with some taps beside the input.
@@ -356,13 +443,17 @@ std::string_view to_string(ConvRoutine routine) noexcept {
     case ConvRoutine::zeros: return "zeros";
     case ConvRoutine::lanes: return "lanes";
     case ConvRoutine::panels: return "panels";
+    case ConvRoutine::direct: return "direct";
     case ConvRoutine::depthwise: return "depthwise";
     case ConvRoutine::tiles: return "offset_gemm";
     default: return "reference";
   }
 }
 
-double conv_cost(ConvRoutine routine, const ConvWork& work) noexcept {
+namespace {
+
+/// The same for operands in the ordinary layout, if the routine is not that for lanes.
+double cost_of(ConvRoutine routine, const ConvWork& work) noexcept {
   const Problem& p = work.problem;
   const bool sums = work.result == ConvResult::kernel_grad;
   if (routine == ConvRoutine::tiles) return tiles_cost(work);
@@ -378,11 +469,23 @@ double conv_cost(ConvRoutine routine, const ConvWork& work) noexcept {
     case ConvRoutine::panels:
       if (!(sums ? panels::suits_correlate(p) : panels::suits(p))) return never;
       return sums ? panels_sums_cost(p) : panels_cost(p, work.result == ConvResult::input_grad);
+    case ConvRoutine::direct:
+      if (!(sums ? direct::suits_correlate(p) : direct::suits(p))) return never;
+      return sums ? direct_sums_cost(p) : direct_cost(p);
     case ConvRoutine::depthwise:
       if (!(sums ? depthwise::suits_correlate(p) : depthwise::suits(p))) return never;
       return sums ? depthwise_sums_cost(p) : depthwise_cost(p);
     default: return never;
   }
+}
+
+}  // namespace
+
+double conv_cost(ConvRoutine routine, const ConvWork& work) noexcept {
+  const double cost = cost_of(routine, work);
+  if (!work.in_lanes || routine == ConvRoutine::lanes) return cost;
+  const double vectors = operands(work.problem);  // taken from lanes, or put there
+  return cost + total({{vectors, 7}, {far(vectors), 10}});
 }
 
 ConvRoutine choose_conv_routine(const ConvWork& work) noexcept {

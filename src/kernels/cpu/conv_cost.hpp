@@ -10,9 +10,9 @@
 namespace linseed::kernels::cpu {
 
 /// `zeros` and `reference` have no estimate: for results without sums, and where no other routine can serve.
-enum class ConvRoutine { zeros, lanes, panels, depthwise, tiles, reference };
-constexpr ConvRoutine conv_routines[] = {ConvRoutine::lanes, ConvRoutine::panels, ConvRoutine::depthwise,
-                                         ConvRoutine::tiles};
+enum class ConvRoutine { zeros, lanes, panels, direct, depthwise, tiles, reference };
+constexpr ConvRoutine conv_routines[] = {ConvRoutine::lanes, ConvRoutine::panels, ConvRoutine::direct,
+                                         ConvRoutine::depthwise, ConvRoutine::tiles};
 std::string_view to_string(ConvRoutine routine) noexcept;
 
 /// What a routine has to do.
