@@ -20,6 +20,7 @@ enum class Scratch {
   lanes_weights,
   packed_factor,
   packed_strip,
+  product_places,
   winograd_zeros,
   winograd_shared,
   winograd_values,
