@@ -8,6 +8,7 @@
 
 #include "kernels/cpu/scratch.hpp"
 #include "kernels/cpu/simd.hpp"
+#include "kernels/cpu/transpose.hpp"
 
 namespace linseed::kernels::cpu {
 
@@ -373,10 +374,24 @@ DensePlaces dense_places(const MatrixProduct& p, std::int64_t row_tiles, std::in
   return {rows_stay || columns_stay, p.right.row == 1 && row_tiles <= few_row_tiles};
 }
 
+namespace {
+
+/// Whether a product is better computed as that of its transposed factors, which is transposed in turn. Few rows times
+/// a transposed matrix: its rows are read where they lie then, instead of being turned first. A transposed matrix times
+/// few columns: they fill vectors badly.
+bool is_better_turned(const MatrixProduct& p, std::int64_t lanes, std::int64_t widest) noexcept {
+  constexpr std::int64_t least_depth = 64;
+  if (p.depth < least_depth) return false;
+  const auto wasted = [&](std::int64_t count) { return (count + lanes - 1) / lanes * lanes - count; };
+  if (p.left.depth == 1 && p.right.depth == 1 && p.right.row != 1)
+    return p.rows <= widest && p.rows * 2 <= p.columns && 2 * wasted(p.rows) <= lanes;
+  return p.left.row == 1 && p.right.row == 1 && p.columns <= widest && p.columns * 4 <= p.rows &&
+         3 * wasted(p.columns) >= p.columns;
+}
+
 template <class T>
-bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* result, std::int64_t result_row,
-                const Executor& executor) noexcept {
-  const DenseKernel<T>& kernel = dense_kernel<T>(executor.vectors());
+bool multiply_dense(const MatrixProduct& product, const T* left, const T* right, T* result, std::int64_t result_row,
+                    const DenseKernel<T>& kernel, const Executor& executor) noexcept {
   const Sides<T> sides(product, left, right, kernel);
   const std::int64_t depth = product.depth;
 
@@ -433,6 +448,26 @@ bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* 
     }
   });
   return complete.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+template <class T>
+bool dense_gemm(const MatrixProduct& p, const T* left, const T* right, T* result, std::int64_t result_row,
+                const Executor& executor) noexcept {
+  const DenseKernel<T>& kernel = dense_kernel<T>(executor.vectors());
+  if constexpr (std::is_same_v<T, float>) {
+    if (is_better_turned(p, kernel.lanes, kernel.vectors * kernel.lanes)) {
+      float* const turned = scratch_floats<Scratch::turned_product>(p.rows * p.columns);
+      if (turned == nullptr ||
+          !multiply_dense({p.columns, p.rows, p.depth, p.right, p.left}, right, left, turned, p.rows, kernel, executor))
+        return false;
+      copy_transposed(reinterpret_cast<const std::uint32_t*>(turned), p.rows, reinterpret_cast<std::uint32_t*>(result),
+                      result_row, p.rows, p.columns, executor.vectors());
+      return true;
+    }
+  }
+  return multiply_dense(p, left, right, result, result_row, kernel, executor);
 }
 
 template bool dense_gemm(const MatrixProduct&, const float*, const float*, float*, std::int64_t,

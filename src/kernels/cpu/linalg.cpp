@@ -201,12 +201,20 @@ std::optional<Products> products_of(const Attributes& attributes, const Shape& l
       columns.push_back({right_shape[axis], 0, right_strides[axis], 0});
   }
   std::int64_t step = 1;
-  for (Dimensions* axes : {&columns, &p.row_axes, &p.outer}) {
-    for (std::size_t i = axes->size(); i-- > 0; step *= (*axes)[i].extent) (*axes)[i].result = step;
+  for (std::size_t i = p.outer.size() + p.row_axes.size() + columns.size(); i-- > 0;) {
+    std::size_t axis = dot.order.empty() ? i : static_cast<std::size_t>(dot.order[i]);
+    Dimensions* axes = &p.outer;
+    for (Dimensions* next : {&p.row_axes, &columns}) {
+      if (axis < axes->size()) break;
+      axis -= axes->size(), axes = next;
+    }
+    (*axes)[axis].result = step;
+    step *= (*axes)[axis].extent;
   }
   for (Dimensions* axes : {&columns, &p.row_axes, &p.outer, &p.depth_axes}) axes->join();
 
-  if (may_swap && columns.empty() && !p.row_axes.empty()) {  // a matrix by a vector: the other way round
+  const bool rows_are_neighbours = !p.row_axes.empty() && p.row_axes.back().result == 1;
+  if (may_swap && columns.empty() && rows_are_neighbours) {  // a matrix by a vector: the other way round
     p.swapped = true;
     std::swap(columns, p.row_axes);
     for (Dimensions* axes : {&columns, &p.outer, &p.depth_axes}) {
@@ -221,6 +229,7 @@ std::optional<Products> products_of(const Attributes& attributes, const Shape& l
   } else {
     p.column.right = p.column.result = 1;
   }
+  if (p.column.result != 1) return std::nullopt;
   while (p.row_axes.size() > lattice_axes) {
     p.outer.push_back(p.row_axes[0]);
     p.row_axes.erase_first();
@@ -389,6 +398,15 @@ Choice choose_dot_portable(const Attributes& attributes, std::span<const Input> 
 
 bool uses_blas(const Attributes& attributes, const Shape& left, const Shape& right, DType dtype) noexcept {
   return routine_for(attributes, left, right, dtype) == ProductRoutine::blas;
+}
+
+bool adds_alike(const DotCall& a, const DotCall& b, DType dtype) noexcept {
+  const auto own_order = [&](const DotCall& call) {
+    const auto routine = routine_for(call.attributes, call.left, call.right, dtype);
+    const bool is_common = routine != ProductRoutine::row_dots && routine != ProductRoutine::blas;
+    return routine && is_common ? std::nullopt : routine;
+  };
+  return own_order(a) == own_order(b);
 }
 
 std::optional<MatrixProduct> small_product(const Attributes& attributes, const Shape& left, const Shape& right,

@@ -21,6 +21,7 @@ enum class Scratch {
   packed_factor,
   packed_strip,
   product_places,
+  turned_product,
   winograd_zeros,
   winograd_shared,
   winograd_values,
