@@ -88,21 +88,22 @@ class Grid {
     std::int64_t row, rows, column, columns;
   };
 
-  Grid(std::int64_t batches, std::int64_t rows, std::int64_t columns) noexcept : rows_(rows), columns_(columns) {
+  Grid(std::int64_t batches, std::int64_t rows, std::int64_t columns, std::int64_t depth) noexcept
+      : rows_(rows), columns_(columns), width_(depth <= little_depth ? 1024 : 128) {
     constexpr std::int64_t enough = 8;
     while (batches * tasks() < enough && height_ > 32) height_ /= 2;
   }
-  [[nodiscard]] std::int64_t tasks() const noexcept { return up(rows_, height_) * up(columns_, width); }
+  [[nodiscard]] std::int64_t tasks() const noexcept { return up(rows_, height_) * up(columns_, width_); }
   [[nodiscard]] Block block(std::int64_t task) const noexcept {
-    const std::int64_t row = task / up(columns_, width) * height_, column = task % up(columns_, width) * width;
-    return {row, std::min(height_, rows_ - row), column, std::min(width, columns_ - column)};
+    const std::int64_t row = task / up(columns_, width_) * height_, column = task % up(columns_, width_) * width_;
+    return {row, std::min(height_, rows_ - row), column, std::min(width_, columns_ - column)};
   }
 
  private:
-  static constexpr std::int64_t width = 128;
+  static constexpr std::int64_t little_depth = 4;  // nothing is packed then
   static std::int64_t up(std::int64_t count, std::int64_t block) noexcept { return (count + block - 1) / block; }
 
-  std::int64_t rows_, columns_, height_ = 256;
+  std::int64_t rows_, columns_, width_, height_ = 256;
 };
 
 /// A contraction as products of matrices, one for each point of `outer`; rows and depth may be several axes.
@@ -341,7 +342,7 @@ template <class T>
 void by_offset_gemm(const Products& p, const T* left, const T* right, T* result, const Executor& executor) noexcept {
   const std::int64_t columns = p.column.extent, stride = p.right().row;
   const Lattice depth = p.depth_lattice();
-  const Grid grid(p.batches, p.row_axes.size() <= 1 ? p.rows : 1, columns);
+  const Grid grid(p.batches, p.row_axes.size() <= 1 ? p.rows : 1, columns, p.depth);
   executor.parallel_for(p.batches * grid.tasks(), [&](std::int64_t task) {
     const ProductPlace at = p.begin(task / grid.tasks());
     const auto [row, row_count, column, column_count] = grid.block(task % grid.tasks());
