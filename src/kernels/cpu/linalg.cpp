@@ -100,7 +100,7 @@ class Grid {
   }
 
  private:
-  static constexpr std::int64_t little_depth = 4;  // nothing is packed then
+  static constexpr std::int64_t little_depth = 8;  // nothing is packed then
   static std::int64_t up(std::int64_t count, std::int64_t block) noexcept { return (count + block - 1) / block; }
 
   std::int64_t rows_, columns_, width_, height_ = 256;
@@ -423,7 +423,11 @@ std::optional<std::int64_t> columns_of_rows(const Attributes& attributes, const 
   constexpr std::int64_t worth_it = std::int64_t{1} << 20;  // multiply-adds: a smaller product is in that cache anyway
   if (!p || p->batches != 1 || p->column.extent > most_columns) return std::nullopt;
   if (p->rows * p->column.extent * p->depth < worth_it) return std::nullopt;
-  const bool is_dense = routine_for(attributes, left, right, DType::float32) == ProductRoutine::dense_gemm;
+  // Of little depth, too: rows that are used up at once need not be written, which is what takes the time then.
+  constexpr std::int64_t least_depth = 5;
+  const auto routine = routine_for(attributes, left, right, DType::float32);
+  const bool is_dense = routine == ProductRoutine::dense_gemm ||
+                        (routine == ProductRoutine::offset_gemm && p->is_plain() && p->depth >= least_depth);
   return is_dense ? std::optional(p->column.extent) : std::nullopt;
 }
 

@@ -71,7 +71,7 @@ struct ThinProduct {
   std::int64_t columns;
   bool accumulate;
 };
-constexpr std::int64_t most_thin_rows = 4, most_shallow_depth = 4;
+constexpr std::int64_t most_thin_rows = 4, most_shallow_depth = 8;
 
 namespace portable {
 using simd::portable::Simd;
@@ -141,14 +141,16 @@ constexpr PanelKernels<T> panels_of(VectorSet set) noexcept {
     return {{lanes, avx512::pack<T, 1>, avx512::panel<T, 1>},
             {2 * lanes, avx512::pack<T, 2>, avx512::panel<T, 2>},
             {avx512::thin<T, 1>, avx512::thin<T, 2>, avx512::thin<T, 3>, avx512::thin<T, 4>},
-            {avx512::shallow<T, 1>, avx512::shallow<T, 2>, avx512::shallow<T, 3>, avx512::shallow<T, 4>}};
+            {avx512::shallow<T, 1>, avx512::shallow<T, 2>, avx512::shallow<T, 3>, avx512::shallow<T, 4>,
+             avx512::shallow<T, 5>, avx512::shallow<T, 6>, avx512::shallow<T, 7>, avx512::shallow<T, 8>}};
   }
   if (set == VectorSet::avx2) {
     constexpr std::int64_t lanes = 32 / sizeof(T);
     return {{lanes, avx2::pack<T, 1>, avx2::panel<T, 1>},
             {2 * lanes, avx2::pack<T, 2>, avx2::panel<T, 2>},
             {avx2::thin<T, 1>, avx2::thin<T, 2>, avx2::thin<T, 3>, avx2::thin<T, 4>},
-            {avx2::shallow<T, 1>, avx2::shallow<T, 2>, avx2::shallow<T, 3>, avx2::shallow<T, 4>}};
+            {avx2::shallow<T, 1>, avx2::shallow<T, 2>, avx2::shallow<T, 3>, avx2::shallow<T, 4>, avx2::shallow<T, 5>,
+             avx2::shallow<T, 6>, avx2::shallow<T, 7>, avx2::shallow<T, 8>}};
   }
 #endif
   static_cast<void>(set);
@@ -156,7 +158,8 @@ constexpr PanelKernels<T> panels_of(VectorSet set) noexcept {
   return {{lanes, portable::pack<T, 1>, portable::panel<T, 1>},
           {2 * lanes, portable::pack<T, 2>, portable::panel<T, 2>},
           {portable::thin<T, 1>, portable::thin<T, 2>, portable::thin<T, 3>, portable::thin<T, 4>},
-          {portable::shallow<T, 1>, portable::shallow<T, 2>, portable::shallow<T, 3>, portable::shallow<T, 4>}};
+          {portable::shallow<T, 1>, portable::shallow<T, 2>, portable::shallow<T, 3>, portable::shallow<T, 4>,
+           portable::shallow<T, 5>, portable::shallow<T, 6>, portable::shallow<T, 7>, portable::shallow<T, 8>}};
 }
 
 }  // namespace
@@ -185,8 +188,14 @@ void pack_apart(const float* right, const std::int64_t* depths, std::int64_t dep
 template <class T>
 void multiply(const T* left, const T* right, Columns columns, T* result, const Elements& at, bool accumulate,
               const PanelKernels<T>& kernels) noexcept {
-  // A few rows do not pay for packing; neither does little depth, whose results are best written row by row.
-  if (columns.stride == 1 && (at.rows <= most_thin_rows || at.depth <= most_shallow_depth)) {
+  // A few rows do not pay for packing; neither does little depth, whose results are best written row by row. If there
+  // is more of it, that is for whole lines of the cache only.
+  constexpr std::int64_t little_depth = 4, many_columns = 64, line = 64 / sizeof(T);
+  const bool fills_lines = columns.count % line == 0 || kernels.narrow.width < line;
+  const bool is_shallow =
+      at.depth > 0 && !accumulate &&
+      (at.depth <= little_depth || (at.depth <= most_shallow_depth && columns.count >= many_columns && fills_lines));
+  if (columns.stride == 1 && (at.rows <= most_thin_rows || at.depth <= little_depth || is_shallow)) {
     ThinProduct<T> some{.left = left,
                         .rows = at.left_rows,
                         .result_rows = at.result_rows,
@@ -197,8 +206,7 @@ void multiply(const T* left, const T* right, Columns columns, T* result, const E
                         .result = result,
                         .columns = columns.count,
                         .accumulate = accumulate};
-    if (at.depth > 0 && at.depth <= most_shallow_depth && !accumulate)
-      return kernels.shallow[at.depth - 1](some, at.rows);
+    if (is_shallow) return kernels.shallow[at.depth - 1](some, at.rows);
     for (std::int64_t row = 0; row < at.rows; row += most_thin_rows) {
       const std::int64_t count = std::min(most_thin_rows, at.rows - row);
       kernels.thin[count - 1](some);

@@ -33,6 +33,11 @@ struct Counts {
 
 /// Whether offset_gemm reads the right factor where it lies.
 bool is_thin(const MatrixProduct& p) noexcept { return p.right.row == 1 && (p.rows <= 4 || p.depth <= 4); }
+/// Whether it writes the result row by row.
+bool is_shallow(const MatrixProduct& p) noexcept {
+  return p.right.row == 1 && (p.depth <= 4 || (p.depth <= 8 && p.columns >= 64));
+}
+double cost_of_rows(const Counts& n) noexcept { return n.rows * (24 + 0.65 * n.depth * n.vectors); }
 
 }  // namespace
 
@@ -53,9 +58,11 @@ namespace {
 
 double cost_of_offsets(const ProductStack& stack) noexcept {
   const Counts n(stack);
-  const double tasks = up(stack.each.rows, 256) * up(stack.each.columns, 128);
-  const double places = tasks * n.depth + n.rows * up(stack.each.columns, 128);
-  return 245 * tasks + 10 * places + cost_of_panels(stack);
+  const MatrixProduct& p = stack.each;
+  const double tasks = up(p.rows, 256) * up(p.columns, 128);
+  const double places = tasks * n.depth + n.rows * up(p.columns, 128);
+  const double by_panels = 245 * tasks + 10 * places + cost_of_panels(stack);
+  return is_shallow(p) ? std::min(by_panels, 245 + cost_of_rows(n)) : by_panels;
 }
 
 bool may_be_row_dots(const ProductStack& stack) noexcept {
@@ -86,7 +93,7 @@ double cost_of_tiles(const ProductStack& stack) noexcept {
   // have become faster since: they take over what panels had.
   const bool is_stack = fits_dense_stack(stack.batches, p) && !may_be_row_dots(stack);
   const double cost = is_stack ? 30 + 80 * row_tiles * column_tiles + work : alone;
-  return is_thin(p) ? cost : std::min(cost, cost_of_offsets(stack));
+  return is_thin(p) || is_shallow(p) ? cost : std::min(cost, cost_of_offsets(stack));
 }
 
 /// Four rows by four columns at a time, or one by four, 16 points of depth in a vector.
@@ -123,7 +130,9 @@ double product_cost(ProductRoutine routine, const ProductStack& stack) noexcept 
   const auto batches = static_cast<double>(stack.batches);
   const auto has_neighbours = [](MatrixStrides factor) { return std::min(factor.row, factor.depth) == 1; };
   switch (routine) {
-    case ProductRoutine::small_gemm: return stack.is_small ? cost_of_panels(stack) : never;
+    case ProductRoutine::small_gemm:
+      if (!stack.is_small) return never;
+      return is_shallow(p) ? std::min(cost_of_panels(stack), cost_of_rows(Counts(stack))) : cost_of_panels(stack);
     case ProductRoutine::offset_gemm: return batches * cost_of_offsets(stack);
     case ProductRoutine::dense_gemm: return stack.is_plain ? batches * cost_of_tiles(stack) : never;
     case ProductRoutine::row_dots: return may_be_row_dots(stack) ? batches * cost_of_row_dots(stack) : never;
