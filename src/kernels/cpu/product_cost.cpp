@@ -35,7 +35,7 @@ struct Counts {
 bool is_thin(const MatrixProduct& p) noexcept { return p.right.row == 1 && (p.rows <= 4 || p.depth <= 4); }
 /// Whether it writes the result row by row.
 bool is_shallow(const MatrixProduct& p) noexcept {
-  return p.right.row == 1 && (p.depth <= 4 || (p.depth <= 8 && p.columns >= 64));
+  return p.right.row == 1 && p.right.depth != 1 && (p.depth <= 4 || (p.depth <= 8 && p.columns >= 64));
 }
 double cost_of_rows(const Counts& n) noexcept { return n.rows * (24 + 0.65 * n.depth * n.vectors); }
 
