@@ -17,6 +17,7 @@
 #include "compile/rewriter.hpp"
 #include "compile/winograd.hpp"
 #include "core/array_node.hpp"
+#include "kernels/linalg.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linalg.hpp"
 #include "ops/reduce.hpp"
@@ -220,9 +221,67 @@ std::optional<Array> simpler_selection(const Op& op, std::span<const Array> oper
   return std::nullopt;
 }
 
-/// The value of `op(operands)` by a cheaper way, if there is one.
+/// A product of matrices, or of stacks of them: one axis of each operand is summed over, at most one is free.
+bool is_of_matrices(const attr::Dot& dot, std::span<const Array> operands) {
+  return dot.lhs_contract.size() == 1 && operands[0].rank() <= static_cast<int>(dot.lhs_batch.size()) + 2 &&
+         operands[1].rank() <= static_cast<int>(dot.rhs_batch.size()) + 2;
+}
+
+kernels::cpu::DotCall call_of(const attr::Dot& dot, std::span<const Array> operands) {
+  return {dot, operands[0].shape(), operands[1].shape()};
+}
+
+/// A product of what a transpose gives as one of its operands. Its matrices keep rows or columns that are neighbours.
+std::optional<Array> product_of_transposed(std::span<const Array> operands, const attr::Dot& dot,
+                                           const Definitions& definitions) {
+  if (!is_of_matrices(dot, operands)) return std::nullopt;
+  for (const std::size_t side : {0U, 1U}) {
+    const auto* transposed = definitions.find(operands[side], ops::transpose);
+    if (transposed == nullptr) continue;
+    const auto& permutation = std::get<attr::Transpose>(*transposed->attributes).permutation;
+    attr::Dot result = dot;
+    auto& batch = side == 0 ? result.lhs_batch : result.rhs_batch;
+    for (auto* axes : {&batch, side == 0 ? &result.lhs_contract : &result.rhs_contract}) {
+      for (int& axis : *axes) axis = permutation[static_cast<std::size_t>(axis)];
+    }
+    std::vector<Array> from(operands.begin(), operands.end());
+    from[side] = transposed->operands[0];
+    if (std::find(batch.begin(), batch.end(), from[side].rank() - 1) != batch.end()) continue;
+    if (kernels::cpu::adds_alike(call_of(dot, operands), call_of(result, from), operands[0].dtype()))
+      return apply_op(ops::dot_general, from, result);
+  }
+  return std::nullopt;
+}
+
+/// The transpose of a product, by a product that has its axes in another order or by the product the other way round.
+std::optional<Array> transposed_product(const attr::Transpose& transpose, const Definitions::Definition& product) {
+  const auto& dot = std::get<attr::Dot>(*product.attributes);
+  const auto& order = transpose.permutation;
+  const int batches = static_cast<int>(dot.lhs_batch.size());
+  if (!dot.order.empty() || !is_of_matrices(dot, product.operands) || static_cast<int>(order.size()) != batches + 2)
+    return std::nullopt;
+  attr::Dot result = dot;
+  result.order = order;
+  std::vector<Array> operands = product.operands;
+  if (order.back() == batches) {
+    std::swap(operands[0], operands[1]);
+    std::swap(result.lhs_batch, result.rhs_batch);
+    std::swap(result.lhs_contract, result.rhs_contract);
+    for (int& axis : result.order) axis = axis < batches ? axis : 2 * batches + 1 - axis;
+    if (std::is_sorted(result.order.begin(), result.order.end())) result.order = {};
+    if (batches == 0) return apply_op(ops::dot_general, operands, result);
+  }
+  const bool ends_with_columns = result.order.empty() || result.order.back() == batches + 1;
+  if (!ends_with_columns ||
+      !kernels::cpu::adds_alike(call_of(dot, product.operands), call_of(result, operands), operands[0].dtype()))
+    return std::nullopt;
+  return apply_op(ops::dot_general, operands, result);
+}
+
+/// The value of `op(operands)` by a cheaper way, if there is one. `only_use` says that nothing else needs its first
+/// operand.
 std::optional<Array> simpler(const Op& op, std::span<const Array> operands, const Node& node,
-                             const Definitions& definitions) {
+                             const Definitions& definitions, bool only_use) {
   const auto same_type = [&](const Array& x) { return abstract(x) == node.result; };
   const Array& x = operands.empty() ? Array() : operands[0];
 
@@ -263,15 +322,12 @@ std::optional<Array> simpler(const Op& op, std::span<const Array> operands, cons
       for (const int axis : outer) both.push_back(first[static_cast<std::size_t>(axis)]);
       return transpose(inner->operands[0], both);
     }
-    // The transpose of a product of matrices is the product the other way round.
-    if (const auto* dot = definitions.find(x, ops::dot_general); dot != nullptr && node.result.shape.rank() == 2) {
-      const auto& axes = std::get<attr::Dot>(*dot->attributes);
-      if (axes.lhs_batch.empty() && dot->operands[0].rank() == 2 && dot->operands[1].rank() == 2) {
-        return apply_op(ops::dot_general, {dot->operands[1], dot->operands[0]},
-                        attr::Dot{axes.rhs_contract, axes.lhs_contract, {}, {}});
-      }
-    }
+    const auto* product = definitions.find(x, ops::dot_general);
+    if (product != nullptr && (only_use || node.result.shape.rank() == 2))
+      return transposed_product(std::get<attr::Transpose>(node.attributes), *product);
   }
+  if (&op == &ops::dot_general)
+    return product_of_transposed(operands, std::get<attr::Dot>(node.attributes), definitions);
   if (&op == &ops::reduce_sum) {
     const auto& axes = std::get<attr::AxisSet>(node.attributes).axes;
     if (axes.empty()) return x;
@@ -294,11 +350,18 @@ std::optional<Array> simpler(const Op& op, std::span<const Array> operands, cons
 }
 
 Program algebra(const Program& program) {
-  Rewriter rewriter(program.data());
+  const ProgramData& data = program.data();
+  std::vector<int> uses(data.nodes.size(), 0);
+  for (const int output : data.outputs) ++uses[static_cast<std::size_t>(output)];
+  for (const Node& node : data.nodes) {
+    for (const int operand : node.operands) ++uses[static_cast<std::size_t>(operand)];
+  }
+  Rewriter rewriter(data);
   Definitions definitions;
   return rewriter.run([&](int, const Node& node) {
     const std::vector<Array> operands = rewriter.operands(node);
-    if (auto value = simpler(*node.op, operands, node, definitions)) return *value;
+    const bool only_use = !operands.empty() && uses[static_cast<std::size_t>(node.operands[0])] == 1;
+    if (auto value = simpler(*node.op, operands, node, definitions, only_use)) return *value;
     const Array value = rewriter.record(node, operands);
     definitions.keep(value, {node.op, &node.attributes, operands});
     return value;

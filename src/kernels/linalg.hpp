@@ -20,6 +20,14 @@ void dot_general_by(ProductRoutine, const Attributes&, std::span<const Input>, c
 /// Whether dot_general() hands such operands to the BLAS.
 bool uses_blas(const Attributes&, const Shape& left, const Shape& right, DType) noexcept;
 
+/// A contraction of operands of such shapes.
+struct DotCall {
+  Attributes attributes;
+  Shape left, right;
+};
+/// Whether two ways to write a contraction have the same bits: their routines add in the same order.
+bool adds_alike(const DotCall& a, const DotCall& b, DType dtype) noexcept;
+
 Choice choose_dot(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 Choice choose_dot_portable(const Attributes&, std::span<const Input>, const Output&, VectorSet) noexcept;
 /// What choose_dot() calls "small_gemm", for such operands; nothing where it chooses another routine.

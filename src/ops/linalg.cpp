@@ -58,7 +58,10 @@ Abstract dot_rule(std::span<const Abstract> inputs, const Attributes& attributes
     shape.push_back(lhs.shape[static_cast<std::size_t>(axis)]);
   for (const int axis : free_axes(rhs.shape.rank(), dot.rhs_batch, dot.rhs_contract))
     shape.push_back(rhs.shape[static_cast<std::size_t>(axis)]);
-  return {shape, lhs.dtype};
+  if (dot.order.empty()) return {shape, lhs.dtype};
+  Shape ordered;
+  for (const int axis : dot.order) ordered.push_back(shape[static_cast<std::size_t>(axis)]);
+  return {ordered, lhs.dtype};
 }
 
 // The gradient of one operand: the cotangent against the other operand over the other's free axes, then its axes put
@@ -87,8 +90,11 @@ Array operand_gradient(const Op& op, const Array& g, const Array& own, const Arr
 }
 
 template <const Op& op>
-std::vector<Array> dot_gradient(const Application& a, const Array& g) {
+std::vector<Array> dot_gradient(const Application& a, const Array& cotangent) {
   const auto& dot = a.as<attr::Dot>();
+  std::vector<int> back(dot.order.size());
+  for (std::size_t i = 0; i < back.size(); ++i) back[static_cast<std::size_t>(dot.order[i])] = static_cast<int>(i);
+  const Array g = back.empty() ? cotangent : transpose(cotangent, back);
   return ops::gradients(
       a,
       [&] {

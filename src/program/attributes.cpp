@@ -20,6 +20,7 @@ std::string print_fields(const T& attributes) {
   std::string text;
   std::size_t i = 0;
   const auto append = [&](const auto& field) {
+    if (std::is_same_v<T, attr::Dot> && i == reflect::field_count<T> - 1 && print(field) == "()") return;  // its order
     text += fmt::format("{}{}={}", i == 0 ? "" : ", ", reflect::field_names<T>[i], print(field));
     ++i;
   };

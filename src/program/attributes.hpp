@@ -57,9 +57,10 @@ struct Pad {
   Shape low, high, interior;
   bool operator==(const Pad&) const = default;
 };
-/// lax.dot_general. The result has the batch axes, then the free axes of the left, then those of the right operand.
+/// lax.dot_general. The product has the batch axes, then the free axes of the left, then those of the right operand;
+/// axis i of the result is axis order[i] of the product, where there is an order.
 struct Dot {
-  InlineVector<int, max_rank> lhs_contract, rhs_contract, lhs_batch, rhs_batch;
+  InlineVector<int, max_rank> lhs_contract, rhs_contract, lhs_batch, rhs_batch, order = {};
   bool operator==(const Dot&) const = default;
 };
 /// The operand of a `take` whose cotangent is being put together.

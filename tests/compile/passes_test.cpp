@@ -117,6 +117,42 @@ TEST_CASE("algebra turns a product round instead of transposing it") {
   CHECK(identical(values(turned, {x, x + 1})[0], values(program, {x, x + 1})[0]));
 }
 
+TEST_CASE("algebra lets products of stacks read and write arrays whose axes are in another order") {
+  const auto weighted = [](const Array& weights, const Array& v) { return einsum("bhqk,bkhd->bqhd", weights, v); };
+  const auto scores = [](const Array& q, const Array& k) { return einsum("bqhd,bkhd->bhqk", q, k); };
+  const Array w = reshape(arange(2 * 3 * 4 * 5, float32), {2, 3, 4, 5});
+  const Array v = reshape(arange(2 * 5 * 3 * 6, float32), {2, 5, 3, 6}) * 0.5;
+  const Array q = reshape(arange(2 * 4 * 3 * 6, float32), {2, 4, 3, 6}) * 0.25;
+  const auto simple = [](const Program& program) {
+    Program result = program;
+    for (int round = 0; round < 2; ++round) result = after("dead_code", after("algebra", result));
+    return result;
+  };
+  const auto check = [&](const Program& program, const std::vector<Array>& inputs) {
+    const Program simplified = simple(program);
+    CHECK(program.count("transpose") > 0);
+    CHECK(simplified.count("transpose") == 0);
+    const auto expected = values(program, inputs), got = values(simplified, inputs);
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(identical(got[i], expected[i]));
+  };
+  check(make_program(weighted, w, v), {w, v});
+  check(make_program([&](const Array& a, const Array& b, const Array& g) { return vjp(weighted, a, b).second(g); }, w,
+                     v, q),
+        {w, v, q});
+  check(make_program([&](const Array& a, const Array& b, const Array& g) { return vjp(scores, a, b).second(g); }, q, v,
+                     w),
+        {q, v, w});
+
+  // A product that is needed as it is, too, is not computed twice.
+  const auto twice = [](const Array& a, const Array& b) {
+    const Array y = matmul(a, b);
+    return std::pair(transpose(y, {0, 2, 1, 3}), y);
+  };
+  const Program both = simple(make_program(twice, w, zeros({2, 3, 5, 7})));
+  CHECK(both.count("transpose") == 1);
+  CHECK(both.count("dot_general") == 1);
+}
+
 TEST_CASE("an unknown pass is an error that lists the known ones") {
   const auto f = jit([](const Array& a) { return a + 1; }, {.disabled_passes = {"magic"}});
   CHECK(error_of<ValueError>([&] { return f(x); }) ==

@@ -83,15 +83,17 @@ TEST_CASE("well-known layers have the routines that were the fastest when measur
     check({1, 256, 120, 84}, turned, ProductRoutine::dense_gemm);
     check({1, 64, 512, 512}, turned, ProductRoutine::dense_gemm);
     check({1, 256, 1024, 1024}, turned, ProductRoutine::dense_gemm);
-    check({1, 2000, 8, 8}, turned, ProductRoutine::offset_gemm);
+    check({1, 2000, 8, 8}, turned, ProductRoutine::dense_gemm);
   }
   check({1, 1, 784, 128}, Turned::neither, ProductRoutine::offset_gemm);
   check({1, 2, 512, 512}, Turned::neither, ProductRoutine::offset_gemm);
+  check({1, 8, 784, 256}, Turned::neither, ProductRoutine::dense_gemm);
   check({1, 1, 784, 128}, Turned::right, ProductRoutine::row_dots);
   check({1, 8, 1024, 512}, Turned::right, ProductRoutine::row_dots);
   check({1, 32, 256, 1024}, Turned::right, ProductRoutine::dense_gemm);
   check({16, 17, 33, 65}, Turned::neither, ProductRoutine::dense_gemm);
-  check({256, 8, 16, 8}, Turned::neither, ProductRoutine::offset_gemm);
+  check({256, 8, 16, 8}, Turned::neither, ProductRoutine::dense_gemm);
+  check({12, 1, 64, 128}, Turned::neither, ProductRoutine::offset_gemm);
 }
 
 TEST_CASE("every routine that can serve gives the product, of one matrix and of a stack, for any threads") {

@@ -17,6 +17,20 @@ template <class T>
 bool dense_gemm(const MatrixProduct& product, const T* left, const T* right, T* result, std::int64_t result_row,
                 const Executor& executor) noexcept;
 
+/// Where the operands and the result of one product of a stack begin.
+struct ProductPlace {
+  std::int64_t left, right, result;
+};
+/// Products of the same shape, one for each place: small ones, of which a thread takes several at a time.
+constexpr bool fits_dense_stack(std::int64_t batches, const MatrixProduct& each) noexcept {
+  constexpr std::int64_t few_batches = 8, most_columns = 256, most = std::int64_t{1} << 22;  // multiply-adds
+  return batches >= few_batches && each.depth <= chain_depth && each.columns <= most_columns &&
+         each.rows * each.columns * each.depth <= most;
+}
+template <class T>
+bool dense_gemm_stack(const MatrixProduct& each, std::span<const ProductPlace> places, const T* left, const T* right,
+                      T* result, std::int64_t result_row, const Executor& executor) noexcept;
+
 /// Which factors dense_gemm() reads where they lie: not those that many tiles use, which are better packed.
 struct DensePlaces {
   bool left_stays, right_stays;

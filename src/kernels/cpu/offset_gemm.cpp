@@ -71,7 +71,7 @@ struct ThinProduct {
   std::int64_t columns;
   bool accumulate;
 };
-constexpr std::int64_t most_thin_rows = 4;
+constexpr std::int64_t most_thin_rows = 4, most_shallow_depth = 8;
 
 namespace portable {
 using simd::portable::Simd;
@@ -128,8 +128,9 @@ struct PanelKernel {
 };
 template <class T>
 struct PanelKernels {
-  PanelKernel<T> narrow, wide;                                   // one vector and two
-  void (*thin[most_thin_rows])(const ThinProduct<T>&) noexcept;  // of 1, 2, ... rows
+  PanelKernel<T> narrow, wide;                                                             // one vector and two
+  void (*thin[most_thin_rows])(const ThinProduct<T>&) noexcept;                            // of 1, 2, ... rows
+  void (*shallow[most_shallow_depth])(const ThinProduct<T>&, std::int64_t rows) noexcept;  // of depth 1, 2, ...
 };
 
 template <class T>
@@ -139,20 +140,26 @@ constexpr PanelKernels<T> panels_of(VectorSet set) noexcept {
     constexpr std::int64_t lanes = 64 / sizeof(T);
     return {{lanes, avx512::pack<T, 1>, avx512::panel<T, 1>},
             {2 * lanes, avx512::pack<T, 2>, avx512::panel<T, 2>},
-            {avx512::thin<T, 1>, avx512::thin<T, 2>, avx512::thin<T, 3>, avx512::thin<T, 4>}};
+            {avx512::thin<T, 1>, avx512::thin<T, 2>, avx512::thin<T, 3>, avx512::thin<T, 4>},
+            {avx512::shallow<T, 1>, avx512::shallow<T, 2>, avx512::shallow<T, 3>, avx512::shallow<T, 4>,
+             avx512::shallow<T, 5>, avx512::shallow<T, 6>, avx512::shallow<T, 7>, avx512::shallow<T, 8>}};
   }
   if (set == VectorSet::avx2) {
     constexpr std::int64_t lanes = 32 / sizeof(T);
     return {{lanes, avx2::pack<T, 1>, avx2::panel<T, 1>},
             {2 * lanes, avx2::pack<T, 2>, avx2::panel<T, 2>},
-            {avx2::thin<T, 1>, avx2::thin<T, 2>, avx2::thin<T, 3>, avx2::thin<T, 4>}};
+            {avx2::thin<T, 1>, avx2::thin<T, 2>, avx2::thin<T, 3>, avx2::thin<T, 4>},
+            {avx2::shallow<T, 1>, avx2::shallow<T, 2>, avx2::shallow<T, 3>, avx2::shallow<T, 4>, avx2::shallow<T, 5>,
+             avx2::shallow<T, 6>, avx2::shallow<T, 7>, avx2::shallow<T, 8>}};
   }
 #endif
   static_cast<void>(set);
   constexpr std::int64_t lanes = 16 / sizeof(T);
   return {{lanes, portable::pack<T, 1>, portable::panel<T, 1>},
           {2 * lanes, portable::pack<T, 2>, portable::panel<T, 2>},
-          {portable::thin<T, 1>, portable::thin<T, 2>, portable::thin<T, 3>, portable::thin<T, 4>}};
+          {portable::thin<T, 1>, portable::thin<T, 2>, portable::thin<T, 3>, portable::thin<T, 4>},
+          {portable::shallow<T, 1>, portable::shallow<T, 2>, portable::shallow<T, 3>, portable::shallow<T, 4>,
+           portable::shallow<T, 5>, portable::shallow<T, 6>, portable::shallow<T, 7>, portable::shallow<T, 8>}};
 }
 
 }  // namespace
@@ -181,21 +188,29 @@ void pack_apart(const float* right, const std::int64_t* depths, std::int64_t dep
 template <class T>
 void multiply(const T* left, const T* right, Columns columns, T* result, const Elements& at, bool accumulate,
               const PanelKernels<T>& kernels) noexcept {
-  // A few rows do not pay for packing; neither does little depth, whose results are best written row by row.
-  constexpr std::int64_t little_depth = 4;
-  if (columns.stride == 1 && (at.rows <= most_thin_rows || at.depth <= little_depth)) {
+  // A few rows do not pay for packing; neither does little depth, whose results are best written row by row. If there
+  // is more of it, that is for whole lines of the cache only.
+  constexpr std::int64_t little_depth = 4, many_columns = 64, line = 64 / sizeof(T);
+  const bool fills_lines = columns.count % line == 0 || kernels.narrow.width < line;
+  const bool is_shallow =
+      at.depth > 0 && !accumulate &&
+      (at.depth <= little_depth || (at.depth <= most_shallow_depth && columns.count >= many_columns && fills_lines));
+  if (columns.stride == 1 && (at.rows <= most_thin_rows || at.depth <= little_depth || is_shallow)) {
+    ThinProduct<T> some{.left = left,
+                        .rows = at.left_rows,
+                        .result_rows = at.result_rows,
+                        .left_depths = at.left_depths,
+                        .right_depths = at.right_depths,
+                        .depth = at.depth,
+                        .right = right,
+                        .result = result,
+                        .columns = columns.count,
+                        .accumulate = accumulate};
+    if (is_shallow) return kernels.shallow[at.depth - 1](some, at.rows);
     for (std::int64_t row = 0; row < at.rows; row += most_thin_rows) {
       const std::int64_t count = std::min(most_thin_rows, at.rows - row);
-      kernels.thin[count - 1]({.left = left,
-                               .rows = at.left_rows + row,
-                               .result_rows = at.result_rows + row,
-                               .left_depths = at.left_depths,
-                               .right_depths = at.right_depths,
-                               .depth = at.depth,
-                               .right = right,
-                               .result = result,
-                               .columns = columns.count,
-                               .accumulate = accumulate});
+      kernels.thin[count - 1](some);
+      some.rows += count, some.result_rows += count;
     }
     return;
   }

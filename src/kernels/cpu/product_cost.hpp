@@ -9,10 +9,10 @@
 
 namespace linseed::kernels::cpu {
 
-enum class ProductRoutine { small_gemm, offset_gemm, dense_gemm, row_dots, blas };
-constexpr ProductRoutine product_routines[] = {ProductRoutine::small_gemm, ProductRoutine::offset_gemm,
-                                               ProductRoutine::dense_gemm, ProductRoutine::row_dots,
-                                               ProductRoutine::blas};
+enum class ProductRoutine { small_gemm, dense_gemm, offset_gemm, row_dots, blas };
+constexpr ProductRoutine product_routines[] = {ProductRoutine::small_gemm, ProductRoutine::dense_gemm,
+                                               ProductRoutine::offset_gemm, ProductRoutine::row_dots,
+                                               ProductRoutine::blas};  // of equal ones the first is taken
 std::string_view to_string(ProductRoutine routine) noexcept;
 
 /// A stack of products of the same shape. Each has one axis of rows, of columns and of depth; or several, which only

@@ -20,6 +20,8 @@ enum class Scratch {
   lanes_weights,
   packed_factor,
   packed_strip,
+  product_places,
+  turned_product,
   winograd_zeros,
   winograd_shared,
   winograd_values,

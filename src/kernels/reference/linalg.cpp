@@ -49,7 +49,13 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
     std::fill_n(output.as<T>(), output.shape.elements(), T{});
     const auto left = canonical<T>(inputs[0], dot.lhs_batch, dot.lhs_contract);
     const auto right = canonical<T>(inputs[1], dot.rhs_batch, dot.rhs_contract);
-    T* out = output.as<T>();
+    std::vector<std::size_t> shape(dot.order.size()), order;
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      order.push_back(static_cast<std::size_t>(dot.order[i]));
+      shape[order[i]] = static_cast<std::size_t>(output.shape[i]);
+    }
+    xt::xarray<T> product(shape);  // where its axes are not in the order of the result
+    T* out = dot.order.empty() ? output.as<T>() : product.data();
     for (std::int64_t batch = 0; batch < batches; ++batch) {
       for (std::int64_t row = 0; row < rows; ++row) {
         for (std::int64_t column = 0; column < columns; ++column) {
@@ -64,6 +70,7 @@ void dot_general(const Attributes& attributes, std::span<const Input> inputs, co
         }
       }
     }
+    if (!dot.order.empty()) view<T>(output) = xt::transpose(product, order);
   });
 }
 
