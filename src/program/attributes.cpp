@@ -20,9 +20,10 @@ std::string print_fields(const T& attributes) {
   std::string text;
   std::size_t i = 0;
   const auto append = [&](const auto& field) {
-    if (std::is_same_v<T, attr::Dot> && i == reflect::field_count<T> - 1 && print(field) == "()") return;  // its order
-    text += fmt::format("{}{}={}", i == 0 ? "" : ", ", reflect::field_names<T>[i], print(field));
-    ++i;
+    const std::string_view name = reflect::field_names<T>[i++];
+    const std::string value = print(field);
+    if (name == "order" && value == "()") return;  // of a product's axes: as they come
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", name, value);
   };
   std::apply([&](const auto&... field) { (append(field), ...); }, reflect::fields(attributes));
   return "{" + text + "}";

@@ -11,6 +11,7 @@
 #include "kernels/cpu/winograd.hpp"
 #include "ops/conv.hpp"
 #include "ops/conv_helpers.hpp"
+#include "ops/conv_in_every_set.hpp"
 #include "program/program.hpp"
 #include "support.hpp"
 
@@ -61,33 +62,8 @@ TEST_CASE("Winograd's convolutions are near the plain sums, in every instruction
   for (const Trial& t : trials()) {
     const attr::Conv conv = conv_helpers::attributes_of(t.x(), t.w(), {.padding = t.padding});
     INFO(to_string(Attributes(conv)));
-    const Array x = normal(t.x(), 1), w = normal(t.w(), 2);
-    const Array y = run_reference(ops::conv_winograd, x, w, conv);
-    const Array dy = normal(y.shape(), 3);
-    const Array dx = run_reference(ops::conv_input_grad_winograd, dy, w, conv);
-    const Array dw = run_reference(ops::conv_kernel_grad_winograd, x, dy, conv);
-    const Problem problem = forward_problem(conv, y.shape());
-    REQUIRE(winograd::fits(problem));
-    std::vector<float> by_avx2;
-    for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
-      if (set > best_vector_set()) continue;
-      CAPTURE(static_cast<int>(set));
-      conv_helpers::Framed got_y(y), got_dx(dx), got_dw(dw);
-      const float *x_data = x.data<float>().data(), *w_data = w.data<float>().data(),
-                  *dy_data = dy.data<float>().data();
-      CHECK(winograd::gather(problem, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1, set)));
-      CHECK(winograd::gather(adjoint(problem), dy_data, w_data, flipped_layout(problem), got_dx.data(),
-                             Executor(1, set)));
-      CHECK(winograd::correlate(problem, x_data, dy_data, got_dw.data(), Executor(1, set)));
-      std::vector<float> together;
-      for (const auto& [got, expected] : {std::pair{&got_y, &y}, {&got_dx, &dx}, {&got_dw, &dw}}) {
-        CHECK(got->is_intact());
-        CHECK(error(got->values(), expected->data<float>()) < 6e-6);
-        together.insert(together.end(), got->values().begin(), got->values().end());
-      }
-      if (set == VectorSet::avx2) by_avx2 = together;
-      if (set == VectorSet::avx512) CHECK(together == by_avx2);
-    }
+    conv_helpers::check_in_every_set(conv, normal(t.x(), 1), normal(t.w(), 2), kernels::cpu::winograd::gather,
+                                     kernels::cpu::winograd::correlate, true, 6e-6);
   }
 }
 

@@ -77,6 +77,7 @@ TEST_CASE("few channels of samples that do not fill the lanes agree with the ref
       conv_helpers::Framed got_y(y), got_dx(dx), got_dw(dw);
       std::vector<float> together;
       const auto check = [&](bool has, const conv_helpers::Framed& got, const Array& expected) {
+        CHECK(has == lanes::suits(&got == &got_dx ? adjoint(problem) : problem, executor.vectors()));
         if (!has) return;
         CHECK(error(got.values(), expected.data<float>()) < 2e-6);
         together.insert(together.end(), got.values().begin(), got.values().end());

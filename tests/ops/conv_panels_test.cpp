@@ -11,6 +11,7 @@
 
 #include "ops/conv.hpp"
 #include "ops/conv_helpers.hpp"
+#include "ops/conv_in_every_set.hpp"
 #include "program/op.hpp"
 #include "program/program.hpp"
 
@@ -57,34 +58,9 @@ TEST_CASE("sums of many channels agree with the reference in every instruction s
   for (const Trial& t : trials()) {
     const attr::Conv conv = attributes_of(t);
     INFO(to_string(Attributes(conv)));
-    const Array x = normal(t.x, 1), w = normal(t.w, 2);
-    const Array y = run_reference(ops::conv, x, w, conv);
-    const Array dy = normal(y.shape(), 3);
-    const Array dx = run_reference(ops::conv_input_grad, dy, w, conv);
-    const Array dw = run_reference(ops::conv_kernel_grad, x, dy, conv);
-    const Problem problem = forward_problem(conv, y.shape());
     const bool is_dilated = conv.input_dilation != Shape::filled(conv.input_dilation.rank(), 1);
-    std::vector<float> by_avx2;
-    for (const VectorSet set : {VectorSet::portable, VectorSet::avx2, VectorSet::avx512}) {
-      if (set > best_vector_set()) continue;
-      CAPTURE(static_cast<int>(set));
-      conv_helpers::Framed got_y(y), got_dx(dx), got_dw(dw);
-      const float *x_data = x.data<float>().data(), *w_data = w.data<float>().data(),
-                  *dy_data = dy.data<float>().data();
-      CHECK(panels::gather(problem, x_data, w_data, kernel_layout(problem), got_y.data(), Executor(1, set)));
-      CHECK(
-          panels::gather(adjoint(problem), dy_data, w_data, flipped_layout(problem), got_dx.data(), Executor(1, set)));
-      CHECK(panels::correlate(problem, x_data, dy_data, got_dw.data(), Executor(1, set)) == !is_dilated);
-      std::vector<float> together;
-      for (const auto& [got, expected] : {std::pair{&got_y, &y}, {&got_dx, &dx}, {&got_dw, &dw}}) {
-        CHECK(got->is_intact());
-        if (got == &got_dw && is_dilated) continue;
-        CHECK(error(got->values(), expected->data<float>()) < 2e-6);
-        together.insert(together.end(), got->values().begin(), got->values().end());
-      }
-      if (set == VectorSet::avx2) by_avx2 = together;
-      if (set == VectorSet::avx512) CHECK(together == by_avx2);
-    }
+    conv_helpers::check_in_every_set(conv, normal(t.x, 1), normal(t.w, 2), panels::gather, panels::correlate,
+                                     !is_dilated, 2e-6);
   }
 }
 

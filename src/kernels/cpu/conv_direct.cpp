@@ -581,6 +581,16 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
   float* const sums_of_shares = scratch_floats<Scratch::panels_sums>(blocks.shares * all_sums);
   if (sums_of_shares == nullptr) return false;
 
+  // Rows of taps that meet the input from some output; the others add nothing but padding.
+  const auto meets = [&](std::int64_t tap) {
+    const std::int64_t above = height.low - tap * height.kernel_dilation;
+    const std::int64_t first = std::max<std::int64_t>(ceil_divide(above, height.stride), 0);
+    return first < std::min(height.out, ceil_divide(height.in + above, height.stride));
+  };
+  std::int64_t first_tap = 0, past_tap = height.taps;
+  while (first_tap < past_tap && !meets(first_tap)) ++first_tap;
+  while (past_tap > first_tap && !meets(past_tap - 1)) --past_tap;
+
   // Neighbouring elements under a row of taps, and rows of taps, are cut evenly into tiles.
   const bool joined = width.kernel_dilation == 1;
   const std::int64_t runs = joined ? 1 : width.taps, length = joined ? width.taps * channels : channels;
@@ -655,9 +665,11 @@ bool correlate(const Problem& problem, const float* x, const float* dy, float* d
           }
           const std::int64_t together =
               std::clamp<std::int64_t>(most / length, 1, std::min(height.taps, most_tap_rows));
-          const std::int64_t groups = ceil_divide(height.taps, together), pieces = ceil_divide(length, most);
+          const std::int64_t seen = past_tap - first_tap, groups = ceil_divide(seen, together),
+                             pieces = ceil_divide(length, most);
           for (std::int64_t g = 0; g < groups; ++g) {
-            const std::int64_t t1 = g * height.taps / groups, of_group = (g + 1) * height.taps / groups - t1;
+            const std::int64_t t1 = first_tap + g * seen / groups;
+            const std::int64_t of_group = first_tap + (g + 1) * seen / groups - t1;
             const std::int64_t above = height.low - t1 * height.kernel_dilation;  // the input
             // Rows beyond the input are left out only where no instruction set takes rows of taps together: what is
             // not a number shows in the same sums everywhere.

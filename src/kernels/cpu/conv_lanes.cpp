@@ -166,10 +166,8 @@ constexpr int most_gathered = 6, most_pixels = 7;                          // of
 constexpr std::int64_t pixels_of_features[] = {0, 7, 5, 3, 3, 2, 2};
 /// A loop that takes several elements keeps multiply-adds waiting less, if a register is left over.
 constexpr int unroll_of(int features, int pixels) noexcept { return features >= 5 && pixels == 2 ? 5 : 1; }
-/// sum += a * b. GCC takes neither operand from memory, nor another register for the sum.
-inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
-  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
-}
+#include "kernels/cpu/lane_tiles.inc"
+
 #include "kernels/cpu/conv_lanes_tile.inc"
 
 inline Vector add_halves(const float* sums) noexcept { return add(load(sums), load(sums + vector_lanes)); }
@@ -212,9 +210,8 @@ constexpr int most_features = 8, features_of_taps[] = {0, 8, 8, 6, 6, 4};
 constexpr int most_gathered = 8, most_pixels = 8;
 constexpr std::int64_t pixels_of_features[] = {0, 8, 8, 7, 5, 4, 4, 3, 3};
 constexpr int unroll_of(int, int) noexcept { return 1; }
-inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
-  asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-}
+#include "kernels/cpu/lane_tiles.inc"
+
 #include "kernels/cpu/conv_lanes_tile.inc"
 }  // namespace avx512
 #pragma GCC pop_options

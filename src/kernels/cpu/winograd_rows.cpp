@@ -98,10 +98,7 @@ constexpr std::int64_t vector_lanes = vectors::avx2::lanes;
 constexpr int most_features = 6, most_tiles = 7;
 constexpr std::int64_t tiles_of_features[] = {0, 7, 5, 3, 3, 2, 2};
 constexpr int most_outer_channels = 3, most_outer_features = 4;
-/// sum += a * b. GCC takes neither operand from memory, nor another register for the sum.
-inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
-  asm("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
-}
+#include "kernels/cpu/lane_tiles.inc"
 #include "kernels/cpu/winograd_points.inc"
 #include "kernels/cpu/winograd_rows_tile.inc"
 }  // namespace avx2
@@ -115,9 +112,7 @@ constexpr std::int64_t vector_lanes = vectors::avx512::lanes;
 constexpr int most_features = 8, most_tiles = 8;
 constexpr std::int64_t tiles_of_features[] = {0, 8, 8, 7, 5, 4, 4, 3, 3};
 constexpr int most_outer_channels = 6, most_outer_features = 4;
-inline void accumulate(Vector& sum, Vector a, Vector b) noexcept {
-  asm("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-}
+#include "kernels/cpu/lane_tiles.inc"
 #include "kernels/cpu/winograd_points.inc"
 #include "kernels/cpu/winograd_rows_tile.inc"
 }  // namespace avx512

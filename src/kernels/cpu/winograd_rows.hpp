@@ -6,8 +6,8 @@
 
 // Winograd's minimal filtering along rows of pixels, for convolutions in lanes: four neighbouring outputs take 6
 // products instead of 12 where rows of taps are 3 long, and 8 instead of 20 where they are 5 long. Rows of taps and
-// channels are added up as plain sums are, so that rounding errors are about twice theirs. Results are the same with
-// AVX2, with AVX-512 and with any number of threads.
+// channels are added up as plain sums are, so that rounding errors are one to three times theirs. Results are the same
+// with AVX2, with AVX-512 and with any number of threads.
 
 namespace linseed::kernels::cpu::winograd_rows {
 
